@@ -1,0 +1,15 @@
+//! What every room of allno stands on: [`Error`]s with a kind and a hint, [`Event`]s that one place
+//! draws, [`Cancel`]lation, and child [`process`]es that never outlive their parent.
+//!
+//! Deliberately absent: anything that prints, and anything that knows what a kernel is.
+
+mod cancel;
+mod error;
+mod event;
+pub mod process;
+mod size;
+
+pub use cancel::Cancel;
+pub use error::{Context, Error, Kind, Result, Snippet};
+pub use event::{Event, Events, Task, Unit};
+pub use size::Size;
