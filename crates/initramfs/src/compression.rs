@@ -1,0 +1,241 @@
+//! The compressed forms that the kernel unpacks, each written with the settings its decompressor needs.
+//!
+//! All output depends only on input and level: one thread, no time stamp, no name, no path of code that
+//! differs between processors. gzip goes through flate2's `zlib-rs` backend: it is several times faster
+//! than the default one at the same level, and its match finder hashes the same on every processor.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::str::FromStr;
+
+use crate::error::Error;
+use crate::lz4;
+
+/// How a segment is compressed. The text form is the name alone for the usual level (`gzip`), or the
+/// name and a level (`gzip:9`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip (RFC 1952), with no name and time stamp 0. Kernel option RD_GZIP.
+    Gzip {
+        /// 0 to 9.
+        level: u32,
+    },
+    /// One zstd frame (RFC 8878) with a checksum. Kernel option RD_ZSTD. Its window is at most 128 MiB
+    /// at any level, which is what lib/decompress_unzstd.c takes (`ZSTD_WINDOWLOG_MAX`, 27); levels above
+    /// 19 make the kernel allocate 32 to 128 MiB while it unpacks.
+    Zstd {
+        /// 1 to 22.
+        level: u32,
+    },
+    /// One xz stream with a CRC32, the only check the kernel can do, and no branch filter.
+    /// Kernel option RD_XZ.
+    Xz {
+        /// 0 to 9.
+        level: u32,
+    },
+    /// LZ4 in its legacy frame (`lz4 -l`): the only one lib/decompress_unlz4.c reads. Kernel option RD_LZ4.
+    Lz4,
+}
+
+/// Every form at its usual level.
+pub const ALL: [Compression; 5] = [
+    Compression::None,
+    Compression::Gzip { level: 6 },
+    Compression::Zstd { level: 3 },
+    Compression::Xz { level: 6 },
+    Compression::Lz4,
+];
+
+impl Compression {
+    /// The name: `none`, `gzip`, `zstd`, `xz` or `lz4`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            Compression::Gzip { .. } => "gzip",
+            Compression::Zstd { .. } => "zstd",
+            Compression::Xz { .. } => "xz",
+            Compression::Lz4 => "lz4",
+        }
+    }
+
+    /// The kernel option that lets the kernel unpack this form.
+    pub fn kernel_option(self) -> Option<&'static str> {
+        match self {
+            Compression::None => None,
+            Compression::Gzip { .. } => Some("RD_GZIP"),
+            Compression::Zstd { .. } => Some("RD_ZSTD"),
+            Compression::Xz { .. } => Some("RD_XZ"),
+            Compression::Lz4 => Some("RD_LZ4"),
+        }
+    }
+
+    /// The level, where the form has one.
+    pub fn level(self) -> Option<u32> {
+        match self {
+            Compression::None | Compression::Lz4 => None,
+            Compression::Gzip { level } | Compression::Zstd { level } | Compression::Xz { level } => {
+                Some(level)
+            }
+        }
+    }
+
+    /// The same form at another level. Errors: a level that the form does not have.
+    pub fn with_level(self, level: u32) -> Result<Self, Error> {
+        let (form, levels) = match self {
+            Compression::Gzip { .. } => (Compression::Gzip { level }, 0..=9),
+            Compression::Zstd { .. } => (Compression::Zstd { level }, 1..=22),
+            Compression::Xz { .. } => (Compression::Xz { level }, 0..=9),
+            Compression::None | Compression::Lz4 => {
+                return Err(Error::Compression(format!(
+                    "{} has no levels; write \"{self}\" alone",
+                    self.name()
+                )));
+            }
+        };
+        if levels.contains(&level) {
+            return Ok(form);
+        }
+        let (first, last) = (levels.start(), levels.end());
+        let name = self.name();
+        Err(Error::Compression(format!("{name} has no level {level}; give one from {first} to {last}")))
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.level() {
+            Some(level) if !ALL.contains(self) => write!(f, "{}:{level}", self.name()),
+            _ => f.write_str(self.name()),
+        }
+    }
+}
+
+impl FromStr for Compression {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (name, level) = match text.split_once(':') {
+            Some((name, level)) => (name, Some(level)),
+            None => (text, None),
+        };
+        let form = ALL.into_iter().find(|form| form.name() == name).ok_or_else(|| {
+            Error::Compression(format!(
+                "no compression is called {name:?}; write none, gzip, zstd, xz or lz4, with a level as in gzip:9"
+            ))
+        })?;
+        match level {
+            None => Ok(form),
+            Some(level) => form.with_level(level.parse().map_err(|_| {
+                Error::Compression(format!(
+                    "{level:?} is no compression level; write a number as in {name}:9"
+                ))
+            })?),
+        }
+    }
+}
+
+/// A writer that compresses what goes through it.
+pub(crate) enum Encoder<W: Write> {
+    None(W),
+    Gzip(flate2::write::GzEncoder<W>),
+    Zstd(zstd::stream::write::Encoder<'static, W>),
+    Xz(liblzma::write::XzEncoder<W>),
+    Lz4(lz4::LegacyEncoder<W>),
+}
+
+impl<W: Write> Encoder<W> {
+    /// Starts compressing to `out`. Errors: an impossible level, or what `out` says.
+    pub(crate) fn new(compression: Compression, out: W) -> Result<Self, Error> {
+        if let Some(level) = compression.level() {
+            compression.with_level(level)?;
+        }
+        Ok(match compression {
+            Compression::None => Encoder::None(out),
+            Compression::Gzip { level } => {
+                Encoder::Gzip(flate2::GzBuilder::new().mtime(0).write(out, flate2::Compression::new(level)))
+            }
+            Compression::Zstd { level } => {
+                let mut encoder = zstd::stream::write::Encoder::new(out, level as i32)?;
+                encoder.include_checksum(true)?;
+                Encoder::Zstd(encoder)
+            }
+            Compression::Xz { level } => {
+                let stream = liblzma::stream::Stream::new_easy_encoder(level, liblzma::stream::Check::Crc32)
+                    .map_err(io::Error::from)?;
+                Encoder::Xz(liblzma::write::XzEncoder::new_stream(out, stream))
+            }
+            Compression::Lz4 => Encoder::Lz4(lz4::LegacyEncoder::new(out)?),
+        })
+    }
+
+    /// Writes what is still held back and gives the output back.
+    pub(crate) fn finish(self) -> io::Result<W> {
+        match self {
+            Encoder::None(out) => Ok(out),
+            Encoder::Gzip(encoder) => encoder.finish(),
+            Encoder::Zstd(encoder) => encoder.finish(),
+            Encoder::Xz(encoder) => encoder.finish(),
+            Encoder::Lz4(encoder) => encoder.finish(),
+        }
+    }
+}
+
+impl<W: Write> Write for Encoder<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Encoder::None(out) => out.write(bytes),
+            Encoder::Gzip(encoder) => encoder.write(bytes),
+            Encoder::Zstd(encoder) => encoder.write(bytes),
+            Encoder::Xz(encoder) => encoder.write(bytes),
+            Encoder::Lz4(encoder) => encoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // Compressors are not flushed in between: that would only make the output longer.
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_levels_read_back() {
+        for text in ["none", "gzip", "zstd", "xz", "lz4", "gzip:1", "gzip:0", "zstd:19", "xz:9"] {
+            assert_eq!(text.parse::<Compression>().unwrap().to_string(), text);
+        }
+        assert_eq!("gzip:6".parse::<Compression>().unwrap().to_string(), "gzip");
+    }
+
+    #[test]
+    fn what_is_not_a_compression_is_refused_with_what_would_be() {
+        for (text, expected) in [
+            ("bzip2", "none, gzip, zstd, xz or lz4"),
+            ("gzip:10", "from 0 to 9"),
+            ("zstd:0", "from 1 to 22"),
+            ("lz4:1", "no levels"),
+            ("xz:-1", "write a number"),
+            ("", "none, gzip, zstd, xz or lz4"),
+        ] {
+            let message = text.parse::<Compression>().unwrap_err().to_string();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn gzip_header_has_no_time_and_no_name() {
+        let encoder = Encoder::new(Compression::Gzip { level: 9 }, Vec::new()).unwrap();
+        let bytes = encoder.finish().unwrap();
+        // RFC 1952, 2.3: ID1 ID2 CM FLG, then MTIME.
+        assert_eq!(bytes[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_level_built_by_hand_is_checked_too() {
+        assert!(Encoder::new(Compression::Gzip { level: 77 }, Vec::new()).is_err());
+    }
+}
