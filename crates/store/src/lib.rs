@@ -1,0 +1,31 @@
+//! The store: everything allno fetched or built, found by what went into it.
+//!
+//! In the order data passes: a [`Source`] is fetched ([`Store::fetch`], pinned by [`Lock`]), its archive is
+//! unpacked ([`unpack`]) and built into an [`Artifact`] ([`Store::realize`]) whose key is the hash of its
+//! [`Inputs`], perhaps with the help of a [`Workspace`]; [`Store::usage`], [`Store::collect`] and
+//! [`Store::verify`] look after what has gathered.
+//!
+//! Invariants:
+//! - What has its final name is complete: everything is made in scratch, checked, and renamed into place.
+//! - A key is made of contents and settings, never of times, owners or places.
+//! - What a living run holds ([`Artifact`], [`Fetched`], [`Workspace`]) is not removed by another run.
+//!
+//! Deliberately absent: what a kernel is, what a recipe says, and any printing.
+
+mod artifact;
+mod hash;
+mod inputs;
+mod locks;
+mod project;
+mod root;
+mod scratch;
+mod tree;
+mod workspace;
+
+pub use artifact::{Artifact, Rebuild};
+pub use hash::{NotAHash, Sha256};
+pub use inputs::{Change, Inputs};
+pub use project::Project;
+pub use root::{Store, default_root};
+pub use tree::{Bytes, digest};
+pub use workspace::Workspace;

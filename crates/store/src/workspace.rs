@@ -1,0 +1,100 @@
+//! Workspaces: folders that keep a build's intermediate files (a kernel's object tree) from one build to the
+//! next. They save time and are never trusted after a build that did not end.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use base::{Cancel, Context, Events, Result};
+
+use crate::locks::{Lock, Mode};
+use crate::project::Project;
+use crate::root::{Store, check_name};
+
+const KIND: &str = "workspace";
+/// Stands in a workspace from the moment somebody begins to work in it until they say they are done.
+const IN_USE: &str = "in-use";
+
+/// A folder to work in, this run's alone. Dropped without [`Workspace::finish`] it counts as half written, and
+/// the next run starts with an empty one.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The folder. Its path is the same each time, so a compiler cache works.
+    pub path: PathBuf,
+    /// Whether it holds what an earlier build left, complete.
+    pub reused: bool,
+    marker: PathBuf,
+    _lock: Lock,
+}
+
+impl Store {
+    /// The workspace `name`; waits, and says so, while another run works in it. `name` should hold what makes
+    /// old files useless (the source's digest), as a build tool looks at times and not at contents.
+    ///
+    /// # Errors
+    /// The disk is full or not writable; [`base::Kind::Cancelled`].
+    pub fn workspace(
+        &self,
+        name: &str,
+        project: &Project,
+        events: &Events,
+        cancel: &Cancel,
+    ) -> Result<Workspace> {
+        check_name(name)?;
+        let doing = format!("working in {name}");
+        let lock = Lock::take(&self.lock_path(KIND, name), Mode::Exclusive, &doing, events, cancel)?;
+        let folder = self.workspaces().join(name);
+        let marker = folder.join(IN_USE);
+        if marker.exists() {
+            events.detail(format!("{name}: an earlier build did not end; its files are thrown away"));
+            self.scratch().discard(&folder)?;
+        }
+        let path = folder.join("tree");
+        let reused = path.is_dir();
+        fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
+        mark(&marker)?;
+        fs::create_dir_all(&path).context(|| format!("cannot make {}", path.display()))?;
+        self.refer(project, KIND, name, name, "")?;
+        Ok(Workspace { path, reused, marker, _lock: lock })
+    }
+}
+
+/// Writes the marker, on the disk before the first object file can be.
+fn mark(marker: &Path) -> Result<()> {
+    let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+    File::create(marker)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| marker.parent().map_or(Ok(()), sync))
+        .context(|| format!("cannot write {}", marker.display()))
+}
+
+impl Workspace {
+    /// Says that everything in it is complete, so that the next build may go on from here.
+    ///
+    /// # Errors
+    /// The marker cannot be removed.
+    pub fn finish(self) -> Result<()> {
+        fs::remove_file(&self.marker).context(|| format!("cannot remove {}", self.marker.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finished_workspace_is_reused_and_a_broken_off_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("store")).unwrap();
+        let project = Project::at(folder.path()).unwrap();
+        let open = || store.workspace("kernel", &project, &Events::silent(), &Cancel::new()).unwrap();
+        let first = open();
+        assert!(!first.reused);
+        fs::write(first.path.join("a.o"), "object").unwrap();
+        first.finish().unwrap();
+        let second = open();
+        assert!(second.reused && second.path.join("a.o").exists());
+        drop(second);
+        let third = open();
+        assert!(!third.reused && !third.path.join("a.o").exists());
+    }
+}
