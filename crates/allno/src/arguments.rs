@@ -1,0 +1,228 @@
+//! What a person can type. Help, man pages and shell completions all come from these definitions.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Grow a Linux from allnoconfig: build it, boot it, and prove what it does.
+#[derive(Debug, Parser)]
+#[command(name = "allno", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// Options that every subcommand takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the thing asked for failed; 2 the input is wrong; 3 this host lacks something.
+With no SPEC, allno.toml in the current folder is used, else the built-in node.";
+
+/// Options that every subcommand takes.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Print one JSON object on standard output, for programs (docs/json.md)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Use only what the store holds; no network
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Say more: why each thing is built, which command runs
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// The folder that holds what was fetched and built [default: $ALLNO_STORE, else ~/.cache/allno]
+    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub store: Option<PathBuf>,
+    /// When to use colours; auto is on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build what is missing, then boot it
+    Boot(Boot),
+    /// Build the kernel and the initramfs
+    Build(Build),
+    /// Say what this host lacks, and the command that adds it
+    Doctor(Doctor),
+    /// Log into the machine that runs
+    Ssh(Ssh),
+    /// Show what the store holds, and shrink it
+    Gc(Gc),
+    /// Print the completions for a shell
+    Completions(Completions),
+    /// Print the manual page, or write all of them into a folder
+    Man(Man),
+}
+
+/// Which spec to use.
+#[derive(Args, Debug)]
+pub struct Spec {
+    /// The spec, or a folder that holds allno.toml
+    #[arg(value_name = "SPEC", value_hint = ValueHint::AnyPath)]
+    pub spec: Option<PathBuf>,
+}
+
+/// `allno boot`
+#[derive(Args, Debug)]
+pub struct Boot {
+    /// Which spec.
+    #[command(flatten)]
+    pub spec: Spec,
+    /// Check what the spec expects of the running machine, then power it off
+    #[arg(long)]
+    pub check: bool,
+    /// The machine to boot on: microvm, q35, pc, or one from the spec
+    #[arg(long, value_name = "MACHINE")]
+    pub machine: Option<String>,
+    /// Add this to the end of the kernel's command line
+    #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
+    pub append: Option<String>,
+    /// Wait for gdb before the first instruction, and print the line that connects it
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "1234")]
+    pub gdb: Option<u16>,
+    /// How much memory the machine gets, as 256M or 1G
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub memory: Option<u64>,
+}
+
+/// `allno build`
+#[derive(Args, Debug)]
+pub struct Build {
+    /// Which spec.
+    #[command(flatten)]
+    pub spec: Spec,
+    /// Look for newer sources within the spec's series and write them into allno.lock
+    #[arg(long)]
+    pub update: bool,
+}
+
+/// `allno doctor`
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Install the missing packages (Debian and its children; as root, else by sudo)
+    #[arg(long)]
+    pub install: bool,
+}
+
+/// `allno ssh`
+#[derive(Args, Debug)]
+pub struct Ssh {
+    /// The run directory of the machine [default: the one that was started last]
+    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
+    pub run: Option<PathBuf>,
+    /// The command to run there [default: a login shell]
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `allno gc`
+#[derive(Args, Debug)]
+pub struct Gc {
+    /// Only say what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Read every file of the store again and compare it with its hash
+    #[arg(long)]
+    pub verify: bool,
+    /// Remove everything that is not in use just now
+    #[arg(long, conflicts_with = "size")]
+    pub all: bool,
+    /// Remove what was used longest ago until the store is no larger than this, as 500M or 10G
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub size: Option<u64>,
+}
+
+/// `allno completions`
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `allno man`
+#[derive(Args, Debug)]
+pub struct Man {
+    /// The folder to write allno.1, allno-boot.1 and the others into
+    #[arg(value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
+    pub directory: Option<PathBuf>,
+}
+
+/// A number of bytes with a decimal unit, as disks are sold: 500M, 10G, "10 GB".
+fn bytes(text: &str) -> Result<u64, String> {
+    with_unit(text, 1000)
+}
+
+/// A number of bytes with a binary unit, as memory is sold and as QEMU's -m takes it: 256M, 1G.
+fn memory(text: &str) -> Result<u64, String> {
+    with_unit(text, 1024)
+}
+
+fn with_unit(text: &str, step: u64) -> Result<u64, String> {
+    let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let power = match unit.trim().to_ascii_uppercase().trim_end_matches('B').trim_end_matches('I') {
+        "" if !unit.trim().is_empty() => 0,
+        "K" => 1,
+        "M" => 2,
+        "G" => 3,
+        "T" => 4,
+        _ => return Err("expected a number and a unit, as in 500M or 10G".to_string()),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(step.pow(power)))
+        .ok_or_else(|| "the number is missing or too large".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_need_a_unit_and_fit() {
+        assert_eq!(bytes("10G"), Ok(10_000_000_000));
+        assert_eq!(bytes("10 GB"), Ok(10_000_000_000));
+        assert_eq!(memory("256M"), Ok(256 << 20));
+        assert_eq!(memory("1GiB"), Ok(1 << 30));
+        assert_eq!(bytes("7b"), Ok(7));
+        for wrong in ["", "10", "G", "-1G", "1.5G", "10X", "99999999999999T", "1GG"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn gdb_takes_a_port_only_after_an_equals_sign() {
+        let gdb = |line: &[&str]| match Arguments::try_parse_from(line).unwrap().command {
+            Command::Boot(boot) => (boot.gdb, boot.spec.spec),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(gdb(&["allno", "boot", "--gdb", "here"]), (Some(1234), Some("here".into())));
+        assert_eq!(gdb(&["allno", "boot", "--gdb=99"]), (Some(99), None));
+        assert_eq!(gdb(&["allno", "boot"]), (None, None));
+    }
+}
