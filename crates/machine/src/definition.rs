@@ -1,0 +1,105 @@
+//! A machine as data: one kind of (virtual) hardware and how QEMU makes it.
+
+use std::path::Path;
+
+use base::{Error, Result, Snippet};
+use serde::{Deserialize, Serialize};
+
+/// Which of the kernel's images the machine starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Boots {
+    /// The uncompressed ELF image, entered through its PVH note (kernel option PVH).
+    #[serde(rename = "vmlinux")]
+    Vmlinux,
+    /// The compressed image that every PC loader takes.
+    #[serde(rename = "bzImage")]
+    BzImage,
+}
+
+/// One kind of machine, as `machines/NAME.toml` describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// What `--machine` takes; the file's name without `.toml`.
+    pub name: String,
+    /// One line for a person.
+    pub about: String,
+    /// QEMU's arguments that make this machine (`-M`, `-cpu`, …), one word each; nothing that depends on a
+    /// boot. Empty where QEMU does not have the machine.
+    #[serde(default)]
+    pub qemu: Vec<String>,
+    /// QEMU's device for the network card ("virtio-net-device"); absent: the machine has none.
+    #[serde(default)]
+    pub network_device: Option<String>,
+    /// QEMU's device for the random number generator ("virtio-rng-device"); absent: the machine has none.
+    #[serde(default)]
+    pub rng_device: Option<String>,
+    /// The network card's name inside Linux ("eth0").
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// The image it starts.
+    pub boots: Boots,
+    /// The rungs a kernel needs to run on it.
+    #[serde(default)]
+    pub needs: Vec<String>,
+}
+
+impl Machine {
+    /// Reads the machine that `text`, the content of the file `path`, describes.
+    ///
+    /// # Errors
+    /// [`base::Kind::Input`] with the line: not TOML, an unknown or missing key, a wrong type, or a name that is not
+    /// the file's.
+    pub fn parse(path: impl AsRef<Path>, text: &str) -> Result<Machine> {
+        let path = path.as_ref();
+        let machine: Machine = toml::from_str(text).map_err(|cause| {
+            let error = Error::input(cause.message().to_string());
+            match cause.span() {
+                Some(span) => error.at(Snippet::of(path, text, span)),
+                None => error.note(format!("in {}", path.display())),
+            }
+        })?;
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        if machine.name != stem {
+            return Err(Error::input(format!("the machine calls itself \"{}\"", machine.name))
+                .note(format!("its file is {}, so its name has to be \"{stem}\"", path.display())));
+        }
+        Ok(machine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MICROVM: &str = r#"name = "microvm"
+about = "the fastest"
+qemu = ["-M", "microvm"]
+network_device = "virtio-net-device"
+rng_device = "virtio-rng-device"
+interface = "eth0"
+boots = "vmlinux"
+needs = ["console"]
+"#;
+
+    #[test]
+    fn a_machine_is_read_whole() {
+        let machine = Machine::parse("machines/microvm.toml", MICROVM).unwrap();
+        assert_eq!(machine.boots, Boots::Vmlinux);
+        assert_eq!(machine.qemu, ["-M", "microvm"]);
+        assert_eq!(machine.network_device.as_deref(), Some("virtio-net-device"));
+        let again: Machine = serde_json::from_str(&serde_json::to_string(&machine).unwrap()).unwrap();
+        assert_eq!(again, machine);
+    }
+
+    #[test]
+    fn a_wrong_key_type_or_name_is_refused_with_its_line() {
+        let unknown = MICROVM.replace("interface", "interfaec");
+        let error = Machine::parse("microvm.toml", &unknown).unwrap_err();
+        assert_eq!(error.snippet().unwrap().line, 6);
+        assert!(error.message().contains("interfaec"), "{error}");
+        let wrong = MICROVM.replace("\"vmlinux\"", "\"zImage\"");
+        assert_eq!(Machine::parse("microvm.toml", &wrong).unwrap_err().snippet().unwrap().line, 7);
+        assert!(Machine::parse("q35.toml", MICROVM).is_err());
+    }
+}

@@ -1,0 +1,20 @@
+//! Virtual machines: what one is ([`Machine`]), whether KVM runs kernels here ([`kvm`]), the QEMU command
+//! line and its start ([`qemu`], [`Guest`]), what the guest says ([`console`]), reaching it by SSH ([`ssh`]),
+//! what a run leaves behind ([`run`]) and what it should do ([`expect`]).
+//!
+//! Deliberately absent: what a kernel is built from, anything that prints a report. Every wait has a deadline and ends as
+//! a value.
+
+pub mod console;
+mod definition;
+mod guest;
+mod pattern;
+mod port;
+pub mod qemu;
+
+pub use console::{Console, Cursor, Ending, Seen, Stopped, Wait};
+pub use definition::{Boots, Machine};
+pub use guest::{Exit, Guest, Observer};
+pub use pattern::{Fatal, Pattern};
+pub use port::ReservedPort;
+pub use qemu::{Accelerator, Launch, MacAddress, Network};
