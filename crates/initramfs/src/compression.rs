@@ -23,7 +23,7 @@ pub enum Compression {
         level: u32,
     },
     /// One zstd frame (RFC 8878) with a checksum. Kernel option RD_ZSTD. Its window is at most 128 MiB
-    /// at any level, which is what lib/decompress_unzstd.c takes (`ZSTD_WINDOWLOG_MAX`, 27); levels above
+    /// at any level, which the kernel takes (`ZSTD_WINDOWLOG_LIMIT_DEFAULT`, 27, in zstd_lib.h); levels above
     /// 19 make the kernel allocate 32 to 128 MiB while it unpacks.
     Zstd {
         /// 1 to 22.

@@ -1,12 +1,15 @@
 //! What we pack, read by the tools of the field.
 #![allow(clippy::disallowed_methods)] // Tests run their referees themselves.
 
+mod common;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use initramfs::{COMPRESSIONS, Compression, Entry, Manifest, pack};
+use common::{packed, sample};
+use initramfs::{COMPRESSIONS, Compression};
 
 /// Whether `tool` may be used. A missing referee fails the test unless ALLNO_SKIP_REFEREES=1.
 fn referee(tool: &str) -> bool {
@@ -41,32 +44,6 @@ fn run(tool: &str, arguments: &[&str], directory: &Path, input: &[u8]) -> Vec<u8
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
-}
-
-/// One of everything.
-fn sample() -> Manifest {
-    let mut manifest = Manifest::new();
-    let mut add = |path: &str, entry| manifest.add(path, entry).unwrap();
-    add("/init", Entry::bytes(0o755, "#!/bin/sh\nexec /bin/sh\n").mtime(86_400));
-    add("etc/shadow", Entry::bytes(0o600, "root:*::0:::::\n").owner(0, 42));
-    add("home/user/.ssh", Entry::directory(0o700).owner(1000, 1000));
-    add("bin/busybox", Entry::bytes(0o4755, vec![7; 5001]));
-    add("bin/sh", Entry::hardlink("/bin/busybox"));
-    add("bin/ls", Entry::hardlink("bin/busybox"));
-    add("bin/vi", Entry::symlink("busybox"));
-    add("dev/console", Entry::character_device(0o600, 5, 1));
-    add("dev/vda", Entry::block_device(0o660, 254, 16).owner(0, 6));
-    add("run/pipe", Entry::fifo(0o622));
-    add("empty", Entry::bytes(0o644, ""));
-    manifest
-}
-
-fn packed(manifest: &Manifest, compression: Compression) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let statistics = pack(manifest, compression, &mut bytes).unwrap();
-    assert_eq!(statistics.written, bytes.len() as u64);
-    assert_eq!(statistics.entries, manifest.len() as u64);
-    bytes
 }
 
 const LISTING: &str = "\

@@ -1,0 +1,61 @@
+//! What several tests share.
+#![allow(dead_code)] // Each test file is a crate of its own and uses a part.
+
+use initramfs::newc::Header;
+use initramfs::{Compression, Entry, ImageSummary, Manifest, pack, read_image};
+
+/// More than any test unpacks.
+pub const LIMIT: u64 = 64 << 20;
+
+/// One of everything.
+pub fn sample() -> Manifest {
+    let mut manifest = Manifest::new();
+    let mut add = |path: &[u8], entry| manifest.add(path, entry).unwrap();
+    add(b"/init", Entry::bytes(0o755, "#!/bin/sh\nexec /bin/sh\n").mtime(86_400));
+    add(b"etc/shadow", Entry::bytes(0o600, "root:*::0:::::\n").owner(0, 42));
+    add(b"home/user/.ssh", Entry::directory(0o700).owner(1000, 1000));
+    add(b"bin/busybox", Entry::bytes(0o4755, vec![7; 5001]));
+    add(b"bin/sh", Entry::hardlink("/bin/busybox"));
+    add(b"bin/ls", Entry::hardlink("bin/busybox"));
+    add(b"bin/vi", Entry::symlink("busybox"));
+    add(b"dev/console", Entry::character_device(0o600, 5, 1));
+    add(b"dev/vda", Entry::block_device(0o660, 254, 16).owner(0, 6));
+    add(b"run/pipe", Entry::fifo(0o622));
+    add(b"empty", Entry::bytes(0o644, ""));
+    manifest
+}
+
+pub fn packed(manifest: &Manifest, compression: Compression) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let statistics = pack(manifest, compression, &mut bytes).unwrap();
+    assert_eq!(statistics.written, bytes.len() as u64);
+    assert_eq!(statistics.entries, manifest.len() as u64);
+    bytes
+}
+
+/// An entry that outlives the image it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub segment: usize,
+    pub header: Header,
+    pub name: Vec<u8>,
+    pub data: Vec<u8>,
+}
+
+pub fn read(image: &[u8]) -> (Vec<Found>, ImageSummary) {
+    let mut found = Vec::new();
+    let summary = read_image(image, LIMIT, |segment, entry| {
+        let (name, data) = (entry.name.to_vec(), entry.data.to_vec());
+        found.push(Found { segment, header: entry.header, name, data });
+    });
+    assert_eq!(summary.entries(), found.len() as u64);
+    (found, summary)
+}
+
+/// As [`read`], for an image that must be without fault.
+pub fn read_clean(image: &[u8]) -> Vec<Found> {
+    let (found, summary) = read(image);
+    let problems: Vec<_> = summary.problems.iter().map(ToString::to_string).collect();
+    assert!(problems.is_empty(), "{problems:#?}");
+    found
+}
