@@ -139,6 +139,12 @@ impl Error {
         self
     }
 
+    /// Replaces the note that begins with `start`, or adds one.
+    pub fn replace_note(mut self, start: &str, note: impl Into<String>) -> Error {
+        self.0.notes.retain(|known| !known.starts_with(start));
+        self.note(note)
+    }
+
     /// Adds the last lines of a program's output or of a console.
     pub fn output(mut self, lines: impl IntoIterator<Item = String>) -> Error {
         self.0.output.extend(lines);

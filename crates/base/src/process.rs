@@ -92,6 +92,11 @@ impl Program {
         &self.program
     }
 
+    /// The program and its arguments; what is not UTF-8 is replaced, as this is for showing.
+    pub fn words(&self) -> Vec<String> {
+        std::iter::once(&self.program).chain(&self.arguments).map(|word| word.to_string_lossy().into_owned()).collect()
+    }
+
     /// The line a person can paste into a shell to run the same thing.
     pub fn shell_line(&self) -> String {
         let mut words = Vec::new();

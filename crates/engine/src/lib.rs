@@ -1,1 +1,22 @@
 //! allno's engine: from what a person wrote to a machine that booted, and what was learned from it.
+//!
+//! In the order data passes: [`spec`] (what was written), [`decide`] (what follows from it alone), [`made`]
+//! (fetch, [`build`], [`image`]), [`boot`] (start it and ask what was expected).
+//!
+//! Deliberately absent: printing. Everything that happens is a [`base::Event`]; one consumer draws.
+
+pub mod build;
+mod data;
+pub mod decide;
+pub mod host;
+pub mod image;
+pub mod made;
+pub mod recipe;
+pub mod rung;
+pub mod session;
+pub mod spec;
+
+pub use decide::Overrides;
+pub use made::{Built, Made, make};
+pub use session::Session;
+pub use spec::SpecFile;

@@ -1,0 +1,196 @@
+//! The kernel: from allnoconfig and what was asked for to a bzImage and a vmlinux.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base::process::Program;
+use base::{Context, Error, Result, Size, Task, Unit};
+use kconfig::DotConfig;
+use store::Inputs;
+
+use super::kernel_source::KernelSource;
+use super::survival;
+use super::toolchain::{Toolchain, clean};
+use crate::rung::Requests;
+use crate::session::Session;
+
+const CONFIG_LIMIT: Duration = Duration::from_secs(600);
+const MAKE_LIMIT: Duration = Duration::from_secs(4 * 3600);
+/// Counts how many lines the last complete build of an object tree printed, to size the next one's bar.
+const STEPS_FILE: &str = ".allno-steps";
+
+/// A built kernel's files, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// The compressed image every loader takes.
+    pub bz_image: PathBuf,
+    /// The ELF image with its symbols, for gdb; QEMU can start it too (PVH).
+    pub vmlinux: PathBuf,
+    /// The ELF image without symbols: the fastest to start.
+    pub vmlinux_stripped: PathBuf,
+    /// The `.config` it was built with.
+    pub config: PathBuf,
+    /// Hash over all these files.
+    pub digest: String,
+    /// Whether it was built just now.
+    pub fresh: bool,
+}
+
+/// Builds the kernel, or finds it in the store.
+///
+/// # Errors
+/// A dropped option ([`base::Kind::Input`]), or a failing make.
+pub fn build(
+    session: &Session,
+    source: &KernelSource,
+    requests: &Requests,
+    toolchain: &Toolchain,
+) -> Result<Kernel> {
+    let inputs = Inputs::new()
+        .with("source", &source.digest)
+        .with("date", source.date.to_string())
+        .with("requests", requests.fragment())
+        .with("compiler", &toolchain.compiler)
+        .with("linker", &toolchain.linker);
+    let artifact = session.store.realize(
+        "kernel",
+        &inputs,
+        &session.project,
+        &session.events,
+        &session.cancel,
+        |tree| Builder { session, source, requests, toolchain }.build_into(tree),
+    )?;
+    let file = |name: &str| artifact.path.join(name);
+    Ok(Kernel {
+        bz_image: file("bzImage"),
+        vmlinux: file("vmlinux"),
+        vmlinux_stripped: file("vmlinux.stripped"),
+        config: file("config"),
+        digest: artifact.digest.to_string(),
+        fresh: artifact.fresh,
+    })
+}
+
+struct Builder<'a> {
+    session: &'a Session,
+    source: &'a KernelSource,
+    requests: &'a Requests,
+    toolchain: &'a Toolchain,
+}
+
+impl Builder<'_> {
+    /// Configures and makes in a reusable object tree, then copies the results into `out`.
+    fn build_into(&self, out: &Path) -> Result<()> {
+        let Session { store, events, cancel, .. } = self.session;
+        let task = events.task("building", format!("linux {}", self.source.version));
+        let name = format!("linux-{}-{}", self.source.version, &self.source.digest[..12]);
+        let objects = store.workspace(&name, events, cancel)?;
+        let log = out.join("build.log");
+        self.configure(objects.path(), &log)?;
+        let config = self.check(objects.path())?;
+        self.make(objects.path(), &log, &task)?;
+        self.install(objects.path(), out)?;
+        // The log holds paths and the order of parallel jobs: it must not be part of what is hashed.
+        std::fs::rename(&log, objects.path().join("allno-build.log")).context(|| "cannot keep the log".into())?;
+        objects.finish()?;
+        let size = out.join("bzImage").metadata().map(|it| it.len()).context(|| "no bzImage".into())?;
+        task.end(
+            "built",
+            format!(
+                "kernel {}   {} options =y ({} asked for), bzImage {}",
+                self.source.version,
+                config.count_yes(),
+                self.requests.len(),
+                Size(size)
+            ),
+        );
+        Ok(())
+    }
+
+    fn program(&self, objects: &Path) -> Program {
+        let cache = self.session.store.root().join("ccache");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let program = clean(Program::new("make"), self.toolchain, &cache, &self.source.tree)
+            .env("PATH", path)
+            .env("HOME", objects)
+            .env("KBUILD_BUILD_USER", "allno")
+            .env("KBUILD_BUILD_HOST", "allno")
+            // The number in "#1" of uname -v would count the builds of this object tree.
+            .env("KBUILD_BUILD_VERSION", "1")
+            .env("KBUILD_BUILD_TIMESTAMP", format!("@{}", self.source.date));
+        let assign = |name: &str, value: &Path| {
+            let mut word = std::ffi::OsString::from(name);
+            word.push(value);
+            word
+        };
+        program
+            .args(["-C".into(), self.source.tree.clone().into_os_string(), assign("O=", objects)])
+            .args(["ARCH=x86_64".to_string(), format!("CC={}", self.toolchain.command())])
+            .arg(format!("HOSTCC={}", self.toolchain.command()))
+    }
+
+    fn configure(&self, objects: &Path, log: &Path) -> Result<()> {
+        let fragment = objects.join("allno.fragment");
+        std::fs::write(&fragment, self.requests.fragment())
+            .context(|| format!("cannot write {}", fragment.display()))?;
+        let program = self.program(objects).env("KCONFIG_ALLCONFIG", &fragment).arg("allnoconfig");
+        program
+            .run(log, CONFIG_LIMIT, &self.session.cancel, &mut |_| {})
+            .map_err(|error| keep_log(error.because_of("the kernel's configuration failed"), log, objects))
+    }
+
+    fn check(&self, objects: &Path) -> Result<DotConfig> {
+        let path = objects.join(".config");
+        let text = std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+        let config = DotConfig::parse(&text);
+        survival::check(self.requests, &config, &self.source.tree)?;
+        Ok(config)
+    }
+
+    fn make(&self, objects: &Path, log: &Path, task: &Task) -> Result<()> {
+        let steps_file = objects.join(STEPS_FILE);
+        let expected: Option<u64> =
+            std::fs::read_to_string(&steps_file).ok().and_then(|text| text.trim().parse().ok());
+        let mut done = 0;
+        let program = self.program(objects).arg(format!("-j{}", self.toolchain.jobs)).args(["bzImage"]);
+        program
+            .run(log, MAKE_LIMIT, &self.session.cancel, &mut |line| {
+                // kbuild's quiet form: "  CC      init/main.o".
+                if let Some((_, file)) = line.strip_prefix("  ").and_then(|it| it.split_once(' ')) {
+                    done += 1;
+                    let total = expected.filter(|expected| *expected >= done);
+                    task.progress_on(done, total, Unit::Steps, file.trim());
+                }
+            })
+            .map_err(|error| keep_log(error.because_of("the kernel did not build"), log, objects))?;
+        if expected.is_none_or(|expected| done > expected) {
+            std::fs::write(&steps_file, done.to_string()).context(|| "cannot note the build's steps".into())?;
+        }
+        Ok(())
+    }
+
+    fn install(&self, objects: &Path, out: &Path) -> Result<()> {
+        for (from, to) in [
+            ("arch/x86/boot/bzImage", "bzImage"),
+            ("vmlinux", "vmlinux"),
+            (".config", "config"),
+            ("System.map", "System.map"),
+        ] {
+            std::fs::copy(objects.join(from), out.join(to)).context(|| format!("cannot keep {from}"))?;
+        }
+        let captured = Program::new("strip")
+            .args(["--strip-all", "-o"])
+            .args([out.join("vmlinux.stripped"), out.join("vmlinux")])
+            .capture(Duration::from_secs(120), &self.session.cancel)?;
+        if !captured.status.success() {
+            return Err(Error::failed("cannot strip vmlinux").note(captured.stderr.trim().to_string()));
+        }
+        Ok(())
+    }
+}
+
+/// The scratch folder goes away with a failed build; its log moves to the object tree's folder's side, where the
+/// error's last note says it is.
+fn keep_log(error: Error, log: &Path, objects: &Path) -> Error {
+    super::keep_log(error, log, &objects.with_extension("log"))
+}

@@ -1,0 +1,64 @@
+//! The data that stands in folders of its own beside the code: recipes, rungs, machines and the node's files.
+
+use base::{Error, Result};
+use serde::de::DeserializeOwned;
+
+use crate::spec::{Place, nearest};
+
+include!(concat!(env!("OUT_DIR"), "/data.rs"));
+
+/// A folder of data files, each named after what it describes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Folder {
+    /// "recipe": for messages.
+    pub kind: &'static str,
+    /// "recipes": where the files stand.
+    pub name: &'static str,
+    files: &'static [(&'static str, &'static str)],
+}
+
+pub(crate) const RECIPE_FOLDER: Folder = Folder { kind: "recipe", name: "recipes", files: RECIPES };
+pub(crate) const RUNG_FOLDER: Folder = Folder { kind: "rung", name: "rungs", files: RUNGS };
+pub(crate) const MACHINE_FOLDER: Folder = Folder { kind: "machine", name: "machines", files: MACHINES };
+
+impl Folder {
+    /// Every name in the folder, sorted.
+    pub fn names(&self) -> Vec<String> {
+        self.files.iter().filter_map(|(file, _)| file.strip_suffix(".toml")).map(str::to_string).collect()
+    }
+
+    /// The text of `name`.toml with its place.
+    ///
+    /// # Errors
+    /// There is none: the nearest name is the hint.
+    pub fn place(&self, name: &str) -> Result<Place> {
+        let file = format!("{name}.toml");
+        match self.files.iter().find(|(candidate, _)| *candidate == file) {
+            Some((file, text)) => {
+                Ok(Place { path: format!("{}/{file}", self.name).into(), text: (*text).to_string() })
+            }
+            None => {
+                let names = self.names();
+                let error = Error::input(format!("there is no {} \"{name}\"", self.kind));
+                Err(match nearest(name, &names) {
+                    Some(close) => error.hint(format!("did you mean \"{close}\"?")),
+                    None => error.note(format!("there are: {}", names.join(", "))),
+                })
+            }
+        }
+    }
+
+    /// `name`.toml, parsed.
+    pub fn load<T: DeserializeOwned>(&self, name: &str) -> Result<(T, Place)> {
+        let place = self.place(name)?;
+        Ok((place.parse()?, place))
+    }
+}
+
+/// The text of one of the node's own files.
+pub(crate) fn node_file(name: &str) -> Result<&'static str> {
+    NODE.iter()
+        .find(|(file, _)| *file == name)
+        .map(|(_, text)| *text)
+        .ok_or_else(|| Error::failed(format!("node/{name} is not embedded; node/manifest.toml names it")))
+}

@@ -1,0 +1,208 @@
+//! The initramfs: the programs, the spec's large files and the node's small ones, each a segment of its own, so
+//! that an edit packs only what it changes.
+
+pub mod node;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use base::{Context, Error, Result, Size};
+use initramfs::{Compression, Content, Entry, Kind, Manifest, Segment, Statistics};
+use store::{Artifact, Inputs, Sha256};
+
+use crate::build::Programs;
+use crate::session::Session;
+use node::NodeFiles;
+
+/// Part of every key: raised when the packer's output changes.
+const PACKER: &str = "1";
+const SEGMENT: &str = "segment";
+const IMAGE: &str = "initramfs";
+
+/// A packed initramfs.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Hash of it.
+    pub digest: String,
+    _held: Artifact,
+}
+
+/// Packs what is not packed yet and joins the segments.
+///
+/// # Errors
+/// A path that two recipes bring; a file that cannot be read.
+pub fn pack(session: &Session, programs: &Programs, files: &NodeFiles, compression: Compression) -> Result<Image> {
+    let began = std::time::Instant::now();
+    let mut packed = Statistics::default();
+    let programs = pack_programs(session, programs, compression, &mut packed)?;
+    let large = pack_large(session, &files.large, compression, &mut packed)?;
+    let mut small = Vec::new();
+    let small_packed = initramfs::pack(&files.small, compression, &mut small).map_err(packing)?;
+    let mut inputs = Inputs::new()
+        .with("packer", PACKER)
+        .with("compression", compression.to_string())
+        .with("programs", programs.digest.to_string())
+        .with("small files", Sha256::of(&small).to_string());
+    for (path, entry) in files.small.entries() {
+        inputs.add(format!("/{}", String::from_utf8_lossy(path)), entry_key(entry));
+    }
+    if let Some(large) = &large {
+        inputs.add("large files", large.digest.to_string());
+    }
+    let Session { store, project, events, cancel, .. } = session;
+    let image = store.realize("initramfs", &inputs, project, events, cancel, |tree| {
+        let path = tree.join(IMAGE);
+        let mut out = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
+        let mut segments = vec![Segment::File(programs.path.join(SEGMENT))];
+        segments.extend(large.iter().map(|it| Segment::File(it.path.join(SEGMENT))));
+        segments.push(Segment::Bytes(&small));
+        initramfs::write_image(&segments, &mut out).map_err(packing)?;
+        Ok(())
+    })?;
+    let path = image.path.join(IMAGE);
+    let bytes = path.metadata().map(|it| it.len()).context(|| format!("cannot read {}", path.display()))?;
+    if image.fresh {
+        let appended = packed.written + small_packed.written;
+        let kept = bytes.saturating_sub(appended);
+        session.events.send(base::Event::Ended {
+            id: 0,
+            done: "packed",
+            what: format!(
+                "initramfs {}   {} entries, {} packed, {} untouched",
+                Size(bytes),
+                packed.entries + small_packed.entries,
+                Size(appended),
+                Size(kept)
+            ),
+            took: began.elapsed(),
+        });
+    }
+    Ok(Image { path, bytes, digest: image.digest.to_string(), _held: image })
+}
+
+fn packing(error: initramfs::Error) -> Error {
+    Error::failed("cannot pack the initramfs").note(error.to_string())
+}
+
+fn entry_key(entry: &Entry) -> String {
+    let kind = match &entry.kind {
+        Kind::File(Content::Bytes(bytes)) => format!("file {}", Sha256::of(bytes).short(16)),
+        Kind::File(Content::Path(path)) => format!("file {}", path.display()),
+        Kind::Symlink(target) => format!("link to {}", String::from_utf8_lossy(target)),
+        Kind::CharacterDevice { major, minor } => format!("character device {major}:{minor}"),
+        other => format!("{other:?}").to_lowercase(),
+    };
+    format!("{kind}, mode {:04o}, owner {}:{}", entry.mode, entry.uid, entry.gid)
+}
+
+fn pack_programs(
+    session: &Session,
+    programs: &Programs,
+    compression: Compression,
+    packed: &mut Statistics,
+) -> Result<Artifact> {
+    let mut inputs = Inputs::new().with("packer", PACKER).with("compression", compression.to_string());
+    for (index, (recipe, artifact)) in programs.trees.iter().enumerate() {
+        inputs.add(format!("{index} {}", recipe.name), artifact.digest.to_string());
+    }
+    segment(session, "initramfs-programs", &inputs, compression, packed, || lay_over(programs))
+}
+
+fn pack_large(
+    session: &Session,
+    large: &Manifest,
+    compression: Compression,
+    packed: &mut Statistics,
+) -> Result<Option<Artifact>> {
+    let mut inputs = Inputs::new().with("packer", PACKER).with("compression", compression.to_string());
+    let mut any = false;
+    for (path, entry) in large.entries() {
+        let Kind::File(Content::Path(from)) = &entry.kind else { continue };
+        any = true;
+        let digest = Sha256::of_file(from).context(|| format!("cannot read {}", from.display()))?;
+        inputs.add(
+            format!("/{}", String::from_utf8_lossy(path)),
+            format!("{digest}, mode {:04o}, owner {}:{}", entry.mode, entry.uid, entry.gid),
+        );
+    }
+    if !any {
+        return Ok(None);
+    }
+    segment(session, "initramfs-files", &inputs, compression, packed, || Ok(large.clone())).map(Some)
+}
+
+/// A packed segment, from the store or packed now; what had to be packed is added to `packed`.
+fn segment(
+    session: &Session,
+    name: &str,
+    inputs: &Inputs,
+    compression: Compression,
+    packed: &mut Statistics,
+    manifest: impl FnOnce() -> Result<Manifest>,
+) -> Result<Artifact> {
+    let Session { store, project, events, cancel, .. } = session;
+    store.realize(name, inputs, project, events, cancel, |tree| {
+        let path = tree.join(SEGMENT);
+        let out = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
+        let written =
+            initramfs::pack(&manifest()?, compression, std::io::BufWriter::new(out)).map_err(packing)?;
+        packed.entries += written.entries;
+        packed.written += written.written;
+        Ok(())
+    })
+}
+
+/// The recipes' trees over each other, by the rule of `recipes/README.md`: a later path may take the place of an
+/// earlier symbolic link; any other path in two trees is an error.
+fn lay_over(programs: &Programs) -> Result<Manifest> {
+    let mut entries: std::collections::BTreeMap<String, (Entry, &str)> = Default::default();
+    for (recipe, artifact) in &programs.trees {
+        let mut found = Vec::new();
+        walk(&artifact.path, "", &mut found)?;
+        for (path, entry) in found {
+            let clash = entries.get(&path).filter(|(known, _)| {
+                let both_folders = known.kind == Kind::Directory && entry.kind == Kind::Directory;
+                !both_folders && !matches!(known.kind, Kind::Symlink(_))
+            });
+            if let Some((_, owner)) = clash {
+                return Err(Error::input(format!("/{path} comes with both {owner} and {}", recipe.name))
+                    .hint("leave one of the two recipes out of [userland] recipes"));
+            }
+            entries.insert(path, (entry, &recipe.name));
+        }
+    }
+    let mut manifest = Manifest::new();
+    for (path, (entry, owner)) in entries {
+        manifest.add(&path, entry.origin(owner)).map_err(packing)?;
+    }
+    Ok(manifest)
+}
+
+/// All below `folder`, with the modes of a program tree: everything is root's, and executable or not.
+fn walk(folder: &Path, prefix: &str, found: &mut Vec<(String, Entry)>) -> Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::PermissionsExt;
+    let failed = || format!("cannot read {}", folder.display());
+    for entry in std::fs::read_dir(folder).context(failed)? {
+        let entry = entry.context(failed)?;
+        let name = entry.file_name();
+        let name = name.to_str().ok_or_else(|| Error::failed("a program's path is not UTF-8"))?;
+        let path = if prefix.is_empty() { name.to_string() } else { format!("{prefix}/{name}") };
+        let metadata = entry.metadata().context(failed)?;
+        if metadata.is_dir() {
+            found.push((path.clone(), Entry::directory(0o755)));
+            walk(&entry.path(), &path, found)?;
+        } else if metadata.is_symlink() {
+            let target = std::fs::read_link(entry.path()).context(failed)?;
+            found.push((path, Entry::symlink(target.as_os_str().as_bytes())));
+        } else {
+            let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
+            found.push((path, Entry::file(mode, entry.path())));
+        }
+    }
+    Ok(())
+}
