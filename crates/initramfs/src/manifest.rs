@@ -347,3 +347,119 @@ fn check_entry(path: &[u8], mut entry: Entry) -> Result<Entry> {
     }
     Ok(entry)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(manifest: &Manifest) -> Vec<String> {
+        manifest.entries().map(|(path, _)| show(path)).collect()
+    }
+
+    #[test]
+    fn missing_directories_are_made_and_given_ones_kept() {
+        let mut manifest = Manifest::new();
+        manifest.add("home/user/.profile", Entry::bytes(0o644, "")).unwrap();
+        manifest.add("home/user", Entry::directory(0o700).owner(1000, 1000)).unwrap();
+        assert_eq!(paths(&manifest), ["home", "home/user", "home/user/.profile"]);
+        assert_eq!(manifest.get("/home"), Some(&Entry::directory(0o755)));
+        assert_eq!(manifest.get("home/user").unwrap().uid, 1000);
+        // A directory that was given first stays too.
+        manifest.add("home/user/a/b", Entry::fifo(0o600)).unwrap();
+        assert_eq!(manifest.get("home/user").unwrap().mode, 0o700);
+    }
+
+    #[test]
+    fn one_path_twice_is_an_error_that_names_both() {
+        let mut manifest = Manifest::new();
+        manifest.add("etc/motd", Entry::file(0o644, "./motd").origin("allno.toml:7")).unwrap();
+        let again = Entry::bytes(0o644, "hi").origin("allno.toml:9");
+        let message = manifest.add("/etc/motd", again).unwrap_err().to_string();
+        for part in ["/etc/motd", "./motd", "allno.toml:7", "2 bytes", "allno.toml:9"] {
+            assert!(message.contains(part), "{message}");
+        }
+        manifest.add("etc", Entry::directory(0o755)).unwrap();
+        assert!(matches!(manifest.add("etc", Entry::directory(0o755)), Err(Error::Duplicate { .. })));
+    }
+
+    #[test]
+    fn paths_that_an_archive_cannot_hold_are_refused() {
+        let long_component = "x".repeat(256);
+        let long_path = "d/".repeat(2047) + "xx";
+        for path in [
+            "",
+            "//",
+            "a//b",
+            "a/",
+            "./a",
+            "a/.",
+            "..",
+            "a/../b",
+            "a\0b",
+            "TRAILER!!!",
+            &long_component,
+            &long_path,
+        ] {
+            let error = Manifest::new().add(path, Entry::fifo(0o600)).unwrap_err();
+            assert!(matches!(error, Error::Path { .. }), "{path:?}: {error}");
+        }
+        let longest = "d/".repeat(2047) + "x";
+        assert_eq!(longest.len(), PATH_MAX - 1);
+        Manifest::new().add(longest, Entry::fifo(0o600)).unwrap();
+    }
+
+    #[test]
+    fn the_root_is_a_directory_and_comes_first() {
+        let mut manifest = Manifest::new();
+        manifest.add("!", Entry::fifo(0o600)).unwrap();
+        manifest.add("/", Entry::directory(0o711)).unwrap();
+        assert_eq!(paths(&manifest), [".", "!"]);
+        assert!(manifest.add(".", Entry::directory(0o755)).is_err());
+        assert!(Manifest::new().add(".", Entry::bytes(0o644, "")).is_err());
+    }
+
+    #[test]
+    fn nothing_lies_below_what_is_no_directory() {
+        let mut manifest = Manifest::new();
+        manifest.add("lib", Entry::symlink("usr/lib")).unwrap();
+        let message = manifest.add("lib/libc.so", Entry::bytes(0o644, "")).unwrap_err().to_string();
+        assert!(message.contains("/lib/libc.so") && message.contains("usr/lib"), "{message}");
+        assert_eq!(manifest.len(), 1, "an error changes nothing");
+
+        manifest.add("bin/sh", Entry::bytes(0o755, "")).unwrap();
+        let message = manifest.add("bin", Entry::symlink("usr/bin")).unwrap_err().to_string();
+        assert!(message.contains("/bin") && message.contains("usr/bin"), "{message}");
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_refused() {
+        let too_much = [
+            Entry::bytes(0o100644, ""),
+            Entry::character_device(0o600, 4096, 0),
+            Entry::block_device(0o600, 0, 1 << 20),
+            Entry::symlink(""),
+            Entry::symlink("a\0b"),
+            Entry::symlink("x".repeat(4096)),
+        ];
+        for entry in too_much {
+            let error = Manifest::new().add("dev/it", entry.clone()).unwrap_err();
+            assert!(error.to_string().contains("dev/it"), "{entry:?}: {error}");
+        }
+        Manifest::new().add("link", Entry::symlink("x".repeat(4095))).unwrap();
+    }
+
+    #[test]
+    fn hard_links_lead_to_regular_files() {
+        let mut manifest = Manifest::new();
+        manifest.add("a", Entry::hardlink("/b")).unwrap();
+        assert!(manifest.check().unwrap_err().to_string().contains("not in the manifest"));
+        manifest.add("b", Entry::bytes(0o644, "")).unwrap();
+        manifest.check().unwrap();
+        manifest.add("c", Entry::hardlink("a")).unwrap();
+        assert!(manifest.check().unwrap_err().to_string().contains("a hard link itself"));
+        let mut manifest = Manifest::new();
+        manifest.add("etc/x", Entry::hardlink("etc")).unwrap();
+        assert!(manifest.check().unwrap_err().to_string().contains("not a regular file"));
+        assert!(manifest.add("y", Entry::hardlink("../etc/passwd")).is_err());
+    }
+}

@@ -70,8 +70,11 @@ fn manifest() -> impl Strategy<Value = Manifest> {
     })
 }
 
+/// By path: mode, owner, group, time, device numbers, content.
+type Meaning = BTreeMap<Vec<u8>, (u32, u32, u32, u32, u32, u32, Vec<u8>)>;
+
 /// What the entries of one archive say, by path and with hard links resolved.
-fn meaning(found: &[Found]) -> BTreeMap<Vec<u8>, (u32, u32, u32, u32, u32, u32, Vec<u8>)> {
+fn meaning(found: &[Found]) -> Meaning {
     let mut contents: HashMap<u32, Vec<u8>> = HashMap::new();
     for entry in found {
         contents.entry(entry.header.inode).or_default().extend(&entry.data);
@@ -86,7 +89,7 @@ fn meaning(found: &[Found]) -> BTreeMap<Vec<u8>, (u32, u32, u32, u32, u32, u32, 
 }
 
 /// The same, of the manifest.
-fn wanted(manifest: &Manifest) -> BTreeMap<Vec<u8>, (u32, u32, u32, u32, u32, u32, Vec<u8>)> {
+fn wanted(manifest: &Manifest) -> Meaning {
     let all = manifest.entries().map(|(path, entry)| {
         let entry = match &entry.kind {
             Kind::Hardlink(target) => manifest.get(target).unwrap(),

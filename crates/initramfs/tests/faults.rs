@@ -1,0 +1,158 @@
+//! What the reader says about archives that are odd in one way, each made by hand.
+
+mod common;
+
+use common::{packed, read, sample};
+use initramfs::newc::{Header, align, file_type};
+use initramfs::{ArchiveReader, Compression, Entry, Fault, Manifest};
+
+/// An entry with exactly this header (but for the sizes, where they are 0), name and data.
+fn entry(header: Header, name: &[u8], data: &[u8]) -> Vec<u8> {
+    let name_size = if header.name_size == 0 { name.len() as u32 } else { header.name_size };
+    let size = if header.size == 0 { data.len() as u32 } else { header.size };
+    let mut bytes = Header { name_size, size, ..header }.to_bytes().to_vec();
+    bytes.extend(name);
+    bytes.resize(align(bytes.len() as u64) as usize, 0);
+    bytes.extend(data);
+    bytes.resize(align(bytes.len() as u64) as usize, 0);
+    bytes
+}
+
+fn of_type(mode: u32) -> Header {
+    Header { mode, link_count: 1, ..Header::default() }
+}
+
+fn file(name: &[u8], data: &[u8]) -> Vec<u8> {
+    entry(of_type(file_type::REGULAR | 0o644), name, data)
+}
+
+/// The names read from the bytes, and the faults with their offsets.
+fn faults(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<(u64, Fault)>) {
+    let (found, summary) = read(bytes);
+    let faults = summary.problems.into_iter().map(|problem| (problem.offset, problem.fault));
+    (found.into_iter().map(|entry| entry.name).collect(), faults.collect())
+}
+
+#[test]
+fn entries_that_the_kernel_skips_are_passed_over() {
+    let long_name = [vec![b'x'; 4096], vec![0]].concat();
+    let cases =
+        [(file(&long_name, b""), Fault::NameSize(4097)), (file(b"", b"some data"), Fault::NameSize(0))];
+    for (odd, fault) in cases {
+        let bytes = [odd, file(b"next\0", b"data")].concat();
+        assert_eq!(faults(&bytes), (vec![b"next".to_vec()], vec![(0, fault)]));
+    }
+}
+
+#[test]
+fn oddities_are_told_and_the_entry_given() {
+    let link = of_type(file_type::SYMLINK | 0o777);
+    let cases = [
+        (file(b"\0", b""), &b""[..], Fault::NameEmpty),
+        (file(b"a\0b\0", b""), b"a\0b", Fault::NameHoldsNul),
+        (file(b"a/../../b\0", b""), b"a/../../b", Fault::NameClimbs),
+        (entry(of_type(0o644), b"f\0", b""), b"f", Fault::UnknownType(0o644)),
+        (entry(of_type(file_type::DIRECTORY), b"d\0", b"1"), b"d", Fault::UnexpectedData),
+        (entry(link, b"l\0", b""), b"l", Fault::SymlinkTarget),
+        (entry(link, b"l\0", b"a\0"), b"l", Fault::SymlinkTarget),
+        (entry(link, b"l\0", &[b'x'; 4096]), b"l", Fault::SymlinkTarget),
+    ];
+    for (odd, name, fault) in cases {
+        let bytes = [odd, file(b"next\0", b"")].concat();
+        assert_eq!(faults(&bytes), (vec![name.to_vec(), b"next".to_vec()], vec![(0, fault)]));
+    }
+}
+
+#[test]
+fn what_stops_the_kernel_stops_the_reader() {
+    let good = file(b"good\0", b"1234");
+    let at = good.len() as u64;
+    let mut not_hexadecimal = file(b"x\0", b"");
+    not_hexadecimal[6 + 11 * 8] = b' ';
+    let mut old = file(b"x\0", b"");
+    old[5] = b'7';
+    let cases = [
+        (file(b"no end", b""), at, Fault::NameNotTerminated),
+        (not_hexadecimal, at, Fault::NotHexadecimal(11)),
+        (old, at, Fault::OldFormat),
+        (b"070703".repeat(30), at, Fault::NoMagic),
+        (b"0707".to_vec(), at, Fault::TruncatedHeader),
+        (b"070701".to_vec(), at, Fault::TruncatedHeader),
+        (b"junk".to_vec(), at, Fault::NoMagic),
+        ([&[0; 2][..], &file(b"x\0", b"")].concat(), at + 2, Fault::Unaligned),
+    ];
+    for (odd, offset, fault) in cases {
+        let bytes = [&good[..], &odd].concat();
+        assert_eq!(faults(&bytes), (vec![b"good".to_vec()], vec![(offset, fault)]));
+    }
+}
+
+#[test]
+fn symbolic_links_and_names_are_bytes() {
+    let mut manifest = Manifest::new();
+    manifest.add(b"\xff", Entry::symlink(b"\xc3\x28".to_vec())).unwrap();
+    let bytes = packed(&manifest, Compression::None);
+    let found: Vec<_> = ArchiveReader::new(&bytes).map(|entry| (entry.name, entry.data)).collect();
+    assert_eq!(found, [(&b"\xff"[..], &b"\xc3\x28"[..])]);
+}
+
+#[test]
+fn padding_that_is_missing_at_the_end_is_told() {
+    let mut bytes = file(b"x\0", b"1");
+    bytes.truncate(bytes.len() - 3);
+    assert_eq!(faults(&bytes), (vec![b"x".to_vec()], vec![(0, Fault::TruncatedPadding)]));
+    // The padding of a name belongs to it: the kernel waits for it before it looks at the name.
+    let mut bytes = packed(&Manifest::new(), Compression::None);
+    bytes.truncate(bytes.len() - 3);
+    assert_eq!(faults(&bytes), (vec![], vec![(0, Fault::Truncated { announced: 124, present: 121 })]));
+}
+
+#[test]
+fn junk_within_compressed_data_is_told_with_both_places() {
+    use std::io::Write as _;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&file(b"inside\0", b"")).unwrap();
+    gzip.write_all(b"\x1f\x8bjunk").unwrap();
+    let image = [&[0; 6][..], &gzip.finish().unwrap()].concat();
+    let (found, summary) = read(&image);
+    assert_eq!(found.len(), 1);
+    let told = summary.problems[0].to_string();
+    assert_eq!(
+        told,
+        "byte 120 of the data compressed at byte 6: compressed data holds something other than newc archives"
+    );
+}
+
+#[test]
+fn checksummed_archives_are_read() {
+    let mut bytes = entry(
+        Header { checksum: 0x1_02, ..of_type(file_type::REGULAR | 0o644) },
+        b"sum\0",
+        &[0xff, 0x03, 0x00],
+    );
+    bytes[5] = b'2';
+    assert_eq!(faults(&bytes), (vec![b"sum".to_vec()], vec![]));
+    let data = bytes.len() - 4;
+    bytes[data] = 0xfe;
+    let fault = Fault::Checksum { announced: 0x102, found: 0x101 };
+    assert_eq!(faults(&bytes).1, [(0, fault)]);
+}
+
+#[test]
+fn archives_behind_one_another_are_segments() {
+    let one = packed(&sample(), Compression::None);
+    let (found, summary) = read(&[&one[..], &[0; 512], &one].concat());
+    assert_eq!(summary.problems, []);
+    let places: Vec<_> = summary.segments.iter().map(|segment| (segment.offset, segment.size)).collect();
+    let size = one.len() as u64;
+    assert_eq!(places, [(0, size), (size + 512, size)]);
+    assert_eq!(found.len(), 2 * sample().len());
+}
+
+#[test]
+fn nothing_and_nuls_are_empty_images() {
+    for image in [&[][..], &[0; 1], &[0; 4096]] {
+        let (found, summary) = read(image);
+        assert_eq!((found.len(), summary.segments.len(), summary.problems.len()), (0, 0, 0));
+    }
+}
