@@ -1,6 +1,6 @@
 //! The store: everything allno fetched or built, found by what went into it.
 //!
-//! In the order data passes: a [`Source`] is fetched ([`Store::fetch`], pinned by [`Lock`]), its archive is
+//! In the order data passes: a [`Source`] is fetched ([`Store::fetch`], pinned by [`LockFile`]), its archive is
 //! unpacked ([`unpack`]) and built into an [`Artifact`] ([`Store::realize`]) whose key is the hash of its
 //! [`Inputs`], perhaps with the help of a [`Workspace`]; [`Store::usage`], [`Store::collect`] and
 //! [`Store::verify`] look after what has gathered.
@@ -12,20 +12,34 @@
 //!
 //! Deliberately absent: what a kernel is, what a recipe says, and any printing.
 
+mod apt;
 mod artifact;
+mod fetch;
+mod gc;
 mod hash;
+mod http;
 mod inputs;
+mod lockfile;
 mod locks;
 mod project;
 mod root;
 mod scratch;
+mod source;
 mod tree;
+mod unpack;
+mod verify;
 mod workspace;
 
 pub use artifact::{Artifact, Rebuild};
+pub use gc::{Collected, Entry, EntryKind, Policy};
 pub use hash::{NotAHash, Sha256};
+pub use http::Limits;
 pub use inputs::{Change, Inputs};
+pub use lockfile::{LockFile, Locked};
 pub use project::Project;
 pub use root::{Store, default_root};
+pub use source::{FetchOptions, Fetched, Origin, Source};
 pub use tree::{Bytes, digest};
+pub use unpack::{apply_patch, unpack};
+pub use verify::Problem;
 pub use workspace::Workspace;

@@ -1,0 +1,244 @@
+//! What this machine's own apt knows: where a Debian mirror is, and where a package lies with which hash.
+//! apt's signed index is what vouches for a package.
+
+use std::time::Duration;
+
+use base::process::{self, Program};
+use base::{Cancel, Error, Result};
+
+use crate::hash::Sha256;
+
+/// apt only reads its files for these questions.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A mirror of Debian's archive, from apt's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mirror {
+    /// The URL that `pool/…` stands below, with a slash at its end.
+    pub(crate) root: String,
+    /// apt's own proxy for it, if it has one.
+    pub(crate) proxy: Option<String>,
+}
+
+/// A package as apt's index has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Package {
+    /// Path below the mirror's root, `pool/…`.
+    pub(crate) pool: String,
+    pub(crate) url: String,
+    pub(crate) length: u64,
+    pub(crate) sha256: Sha256,
+    /// Upstream's part of the package's version.
+    pub(crate) version: String,
+}
+
+/// The Debian mirrors that apt is set up with, the archive before the security archive; none on a machine
+/// without apt.
+pub(crate) fn mirrors(cancel: &Cancel) -> Result<Vec<Mirror>> {
+    if process::find("apt-get").is_none() {
+        return Ok(Vec::new());
+    }
+    let format = "$(REPO_URI)\t$(ORIGIN)\t$(LABEL)";
+    let program = Program::new("apt-get").args(["indextargets", "--format", format]).env("LC_ALL", "C");
+    let printed = program.capture(LIMIT, cancel)?;
+    let proxies = Proxies::of_apt(cancel)?;
+    Ok(mirrors_in(&printed.stdout)
+        .into_iter()
+        .map(|root| Mirror { proxy: proxies.for_url(&root), root })
+        .collect())
+}
+
+/// The roots in what `apt-get indextargets` printed, one line per index: root, origin, label.
+fn mirrors_in(printed: &str) -> Vec<String> {
+    let mut roots: Vec<(bool, String)> = Vec::new();
+    for line in printed.lines() {
+        let mut fields = line.split('\t').map(str::trim);
+        let (Some(root), origin, label) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let root = format!("{}/", root.trim_end_matches('/'));
+        let last = root.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        // Before the first `apt-get update` there is no Release file to say the origin.
+        let debian = match origin.unwrap_or_default() {
+            "" => matches!(last, "debian" | "debian-security"),
+            origin => origin == "Debian",
+        };
+        let security = label == Some("Debian-Security") || last == "debian-security";
+        let reachable = root.starts_with("http://") || root.starts_with("https://");
+        if debian && reachable && !roots.iter().any(|(_, known)| *known == root) {
+            roots.push((security, root));
+        }
+    }
+    roots.sort_by_key(|(security, _)| *security);
+    roots.into_iter().map(|(_, root)| root).collect()
+}
+
+/// apt's proxies (apt-transport-http(1)), which may be a cache that only apt knows of.
+struct Proxies {
+    http: Option<String>,
+    https: Option<String>,
+}
+
+impl Proxies {
+    fn of_apt(cancel: &Cancel) -> Result<Proxies> {
+        let program = Program::new("apt-config").args([
+            "shell",
+            "http",
+            "Acquire::http::Proxy",
+            "https",
+            "Acquire::https::Proxy",
+        ]);
+        let printed = match process::find("apt-config") {
+            Some(_) => program.capture(LIMIT, cancel)?.stdout,
+            None => String::new(),
+        };
+        let value = |name: &str| {
+            let line = printed.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+            let value = line.trim_matches('\'').to_string();
+            (!value.is_empty() && value != "DIRECT").then_some(value)
+        };
+        Ok(Proxies { http: value("http"), https: value("https") })
+    }
+
+    fn for_url(&self, url: &str) -> Option<String> {
+        if url.starts_with("https:") { self.https.clone() } else { self.http.clone() }
+    }
+}
+
+/// Where apt would get the package `name` from, and its hash. Asks no network.
+///
+/// # Errors
+/// No apt here, or apt does not know the package: [`base::Kind::Host`], with what apt said.
+pub(crate) fn package(name: &str, cancel: &Cancel) -> Result<(Package, Mirror)> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-+.=~:".contains(&byte);
+    if name.is_empty() || name.starts_with('-') || !name.bytes().all(plain) {
+        return Err(Error::input(format!("{name:?} is not a package's name")));
+    }
+    if process::find("apt-get").is_none() {
+        return Err(Error::host("this machine has no apt"));
+    }
+    let program = Program::new("apt-get").args(["--print-uris", "download", name]).env("LC_ALL", "C");
+    let printed = program.capture(LIMIT, cancel)?;
+    let package = printed.stdout.lines().find_map(parse_uri).ok_or_else(|| {
+        let said = printed.stderr.lines().filter_map(|line| line.strip_prefix("E: ")).collect::<Vec<_>>();
+        let said = if said.is_empty() { "nothing".to_string() } else { said.join("; ") };
+        Error::host(format!("apt does not offer the package {name}"))
+            .note(format!("apt-get said: {said}"))
+            .hint("as root: apt-get update")
+    })?;
+    let root = package.url[..package.url.len() - encoded_pool(&package.url).map_or(0, str::len)].to_string();
+    let proxy = Proxies::of_apt(cancel)?.for_url(&root);
+    Ok((package, Mirror { root, proxy }))
+}
+
+/// The part of a URL from `pool/` on.
+fn encoded_pool(url: &str) -> Option<&str> {
+    url.find("/pool/").map(|at| &url[at + 1..])
+}
+
+/// One line of `apt-get --print-uris`: `'URL' FILE LENGTH SHA256:HASH`.
+fn parse_uri(line: &str) -> Option<Package> {
+    let (url, rest) = line.trim().strip_prefix('\'')?.split_once('\'')?;
+    let mut words = rest.split_whitespace().skip(1);
+    let length = words.next()?.parse().ok()?;
+    let sha256 = words.find_map(|word| word.strip_prefix("SHA256:"))?.parse().ok()?;
+    let pool = decode(encoded_pool(url)?)?;
+    let file = pool.rsplit('/').next()?;
+    let version = upstream_version(file.split('_').nth(1)?).to_string();
+    Some(Package { version, pool, url: url.to_string(), length, sha256 })
+}
+
+/// `6.12.117-1~deb12u1` is 6.12.117: without the epoch and Debian's revision (deb-version(7)).
+fn upstream_version(version: &str) -> &str {
+    let version = version.split_once(':').map_or(version, |(_, rest)| rest);
+    version.rsplit_once('-').map_or(version, |(upstream, _)| upstream)
+}
+
+/// Undoes %XX.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        if first == b'%' {
+            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Writes what a URL's path cannot hold as %XX (RFC 3986, 3.3).
+pub(crate) fn encode(path: &str) -> String {
+    let mut url = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte) {
+            url.push(byte as char);
+        } else {
+            url.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrors_are_debians_own_archive_first() {
+        let printed = "http://b.example/debian-security/\tDebian\tDebian-Security\n\
+                       http://a.example/debian\tDebian\tDebian\n\
+                       http://a.example/debian/\tDebian\tDebian\n\
+                       https://other.example/thing/\tOther\tOther\n\
+                       https://fresh.example/debian/\t\t\n\
+                       https://fresh.example/else/\t\t\n\
+                       file:/media/debian/\tDebian\tDebian\n\n";
+        assert_eq!(
+            mirrors_in(printed),
+            [
+                "http://a.example/debian/",
+                "https://fresh.example/debian/",
+                "http://b.example/debian-security/"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_print_uris_line_gives_pool_path_length_hash_and_version() {
+        let hash = "e849faf31ca3555757f3a8877cb01af92122f744f75d1f3102734651c4e14703";
+        let line = format!(
+            "'http://m.example/debian-security/pool/updates/main/l/linux-6.12/linux-source-6.12_6.12.117-1%7edeb12u1_all.deb' \
+             linux-source-6.12_6.12.117-1%7edeb12u1_all.deb 153476148 SHA256:{hash}"
+        );
+        let package = parse_uri(&line).unwrap();
+        assert_eq!(package.version, "6.12.117");
+        assert_eq!(
+            package.pool,
+            "pool/updates/main/l/linux-6.12/linux-source-6.12_6.12.117-1~deb12u1_all.deb"
+        );
+        assert_eq!((package.length, package.sha256), (153_476_148, hash.parse().unwrap()));
+        for wrong in
+            ["", "Reading lists", "'http://m/pool/a_1_all.deb' a 5 MD5Sum:00", "'http://m/x' a 5 SHA256:0"]
+        {
+            assert_eq!(parse_uri(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn versions_lose_epoch_and_revision() {
+        for (version, upstream) in [("1:9.2p1-2+deb12u3", "9.2p1"), ("6.1.170-1", "6.1.170"), ("5", "5")] {
+            assert_eq!(upstream_version(version), upstream);
+        }
+    }
+
+    #[test]
+    fn paths_survive_a_url() {
+        let path = "pool/a b/c~1+2%.deb";
+        assert_eq!(encode(path), "pool/a%20b/c~1+2%25.deb");
+        assert_eq!(decode(&encode(path)).unwrap(), path);
+        assert_eq!(decode("a%2"), None);
+        assert_eq!(decode("a%é"), None);
+    }
+}
