@@ -247,10 +247,7 @@ impl Reader {
         let mut output = Some(File::from(output));
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let (ended, readable) = match wait_for(&exit, output.as_ref()) {
-                Ok(state) => state,
-                Err(_) => (true, false),
-            };
+            let (ended, readable) = wait_for(&exit, output.as_ref()).unwrap_or((true, false));
             if readable && let Some(file) = &mut output {
                 match file.read(&mut buffer) {
                     Ok(0) => output = None,

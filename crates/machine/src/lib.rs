@@ -7,14 +7,22 @@
 
 pub mod console;
 mod definition;
+pub mod expect;
 mod guest;
+pub mod interactive;
+pub mod key;
 mod pattern;
 mod port;
 pub mod qemu;
+pub mod run;
+pub mod ssh;
 
 pub use console::{Console, Cursor, Ending, Seen, Stopped, Wait};
 pub use definition::{Boots, Machine};
+pub use expect::Expectation;
 pub use guest::{Exit, Guest, Observer};
 pub use pattern::{Fatal, Pattern};
 pub use port::ReservedPort;
 pub use qemu::{Accelerator, Launch, MacAddress, Network};
+pub use run::RunFolder;
+pub use ssh::Access;
