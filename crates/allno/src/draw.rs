@@ -66,18 +66,21 @@ struct Running {
     bar: Option<ProgressBar>,
 }
 
+/// Where drawn bytes go: standard error, or a test's buffer.
+type Sink = Box<dyn FnMut(&[u8])>;
+
 /// What is on the screen.
 struct Canvas {
     look: Look,
     verbose: bool,
     width: fn() -> usize,
-    write: Box<dyn FnMut(&[u8])>,
+    write: Sink,
     bars: MultiProgress,
     running: BTreeMap<u64, Running>,
 }
 
 impl Canvas {
-    fn new(look: Look, verbose: bool, width: fn() -> usize, write: Box<dyn FnMut(&[u8])>) -> Canvas {
+    fn new(look: Look, verbose: bool, width: fn() -> usize, write: Sink) -> Canvas {
         let target = if look.terminal { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
         Canvas { look, verbose, width, write, bars, running: BTreeMap::new() }

@@ -95,7 +95,9 @@ fn end_on_panic(json: bool) {
         terminal::restore();
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
         let mut error = Error::failed("allno has a bug and cannot go on");
-        if let Some(text) = panic.payload_as_str() {
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        if let Some(text) = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)) {
             error = error.note(text);
         }
         error = error

@@ -29,7 +29,7 @@ struct Data {
 }
 
 static DATA: LazyLock<Data> = LazyLock::new(|| {
-    #[expect(clippy::expect_used, reason = "embedded data; a test parses it")]
+    // Embedded, and parsed by a test.
     toml::from_str(include_str!("../data/host-tools.toml")).expect("data/host-tools.toml is well-formed")
 });
 

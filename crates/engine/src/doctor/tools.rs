@@ -27,8 +27,9 @@ pub(super) struct Definition {
     #[serde(rename = "for")]
     pub needed_for: Vec<String>,
     pub unless: Option<String>,
-    #[serde(flatten)]
-    pub packages: Packages,
+    pub debian: Option<String>,
+    pub fedora: Option<String>,
+    pub arch: Option<String>,
 }
 
 /// Arguments for the command, and a word its output must hold.
@@ -40,7 +41,7 @@ pub(super) struct Probe {
 }
 
 /// The package that brings a tool, by distribution.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Packages {
     /// Debian and its children.
     pub debian: Option<String>,
@@ -125,7 +126,9 @@ impl Definition {
             least: None,
             needed_for: Vec::new(),
             unless: None,
-            packages: Packages::default(),
+            debian: None,
+            fedora: None,
+            arch: None,
         }
     }
 
@@ -139,7 +142,11 @@ impl Definition {
             required: self.unless.is_none(),
             needed_for: self.needed_for.clone(),
             unless: self.unless.clone(),
-            packages: self.packages.clone(),
+            packages: Packages {
+                debian: self.debian.clone(),
+                fedora: self.fedora.clone(),
+                arch: self.arch.clone(),
+            },
         }
     }
 
