@@ -14,6 +14,7 @@
 
 mod apt;
 mod artifact;
+mod checkout;
 mod fetch;
 mod gc;
 mod hash;
@@ -31,6 +32,7 @@ mod verify;
 mod workspace;
 
 pub use artifact::{Artifact, Rebuild};
+pub use checkout::tree_digest;
 pub use gc::{Collected, Entry, EntryKind, Policy};
 pub use hash::{NotAHash, Sha256};
 pub use http::Limits;
