@@ -296,12 +296,12 @@ fn addresses(
         proxy,
         file: source.file.clone(),
         version: source.version.clone(),
-        sha256: source.sha256,
+        sha256: origin.own_hash().or(source.sha256),
         length: None,
     };
     match origin {
         Origin::Url(url) => Ok(vec![address(mirrored(url, options.mirror.as_deref())?, None)]),
-        Origin::DebianPath(path) => {
+        Origin::DebianPath(path) | Origin::DebianFile { path, .. } => {
             let mirrors = match &options.debian_mirrors {
                 Some(roots) => roots.iter().map(|root| Mirror { root: root.clone(), proxy: None }).collect(),
                 None => apt::mirrors(cancel)?,

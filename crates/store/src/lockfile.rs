@@ -95,6 +95,13 @@ impl LockFile {
         self.entries.insert(name.to_string(), Locked { version, file, sha256: fetched.sha256, origin });
     }
 
+    /// Takes over what `other` has for the source `name`.
+    pub fn adopt(&mut self, other: &LockFile, name: &str) {
+        if let Some(locked) = other.entries.get(name) {
+            self.entries.insert(name.to_string(), locked.clone());
+        }
+    }
+
     /// Drops the entry of the source `name`.
     pub fn remove(&mut self, name: &str) {
         self.entries.remove(name);
@@ -200,10 +207,11 @@ impl Source {
     /// file, from the recipe's other origins too.
     fn as_locked(&self, locked: &Locked) -> Source {
         let mut origins: Vec<Origin> = Vec::new();
-        if self.sha256 == Some(locked.sha256) {
-            let exact = |origin: &&Origin| !matches!(origin, Origin::DebianPackage { .. });
-            origins.extend(self.origins.iter().filter(exact).cloned());
-        }
+        let exact = |origin: &&Origin| {
+            let package = matches!(origin, Origin::DebianPackage { .. });
+            !package && origin.own_hash().or(self.sha256) == Some(locked.sha256)
+        };
+        origins.extend(self.origins.iter().filter(exact).cloned());
         if let Some(origin) = Origin::from_label(&locked.origin)
             && !origins.contains(&origin)
         {

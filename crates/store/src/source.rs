@@ -32,6 +32,13 @@ pub enum Origin {
     Url(String),
     /// A path below a Debian mirror's root, `pool/…`; tried on each mirror that apt is set up with.
     DebianPath(String),
+    /// The same for a file that is another than upstream's (packed anew from the same sources), with its own hash.
+    DebianFile {
+        /// The path.
+        path: String,
+        /// The file's hash.
+        sha256: Sha256,
+    },
     /// A binary package that carries the source (linux-source-6.12): what apt offers of it now.
     DebianPackage {
         /// The package's name.
@@ -40,6 +47,14 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The hash of this origin's file, where it is not the source's.
+    pub(crate) fn own_hash(&self) -> Option<Sha256> {
+        match self {
+            Origin::DebianFile { sha256, .. } => Some(*sha256),
+            _ => None,
+        }
+    }
+
     /// The origin that a label in a lock file names, see its `Display`. A package is labelled by its path, so
     /// that exactly this file is found again.
     pub fn from_label(label: &str) -> Option<Origin> {
@@ -56,7 +71,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Url(url) => write!(formatter, "upstream {url}"),
-            Origin::DebianPath(path) => write!(formatter, "debian {path}"),
+            Origin::DebianPath(path) | Origin::DebianFile { path, .. } => write!(formatter, "debian {path}"),
             Origin::DebianPackage { name } => write!(formatter, "debian package {name}"),
         }
     }
