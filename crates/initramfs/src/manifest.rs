@@ -293,7 +293,7 @@ fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A path as it stands in the archive: one leading `/` dropped, everything else checked.
 fn clean_path(given: &[u8]) -> Result<Vec<u8>> {
-    let bad = |why| Err(Error::Path { path: show(given), why });
+    let bad = |why| Err(Error::Path { path: String::from_utf8_lossy(given).into(), why });
     let path = given.strip_prefix(b"/").unwrap_or(given);
     if path == b"." || given == b"/" {
         return Ok(ROOT.to_vec());

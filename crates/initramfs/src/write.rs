@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use crate::compression::{Compression, Encoder};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result, show};
 use crate::manifest::{Content, Entry, FILE_SIZE_MAX, Kind, Manifest};
 use crate::newc::{Header, TRAILER, align, file_type};
 
-/// Bytes that files are read by.
+/// Bytes by which files are read and the output is written.
 const BUFFER_SIZE: usize = 256 << 10;
 
 /// What packing made.
@@ -36,6 +36,8 @@ pub fn pack<W: Write>(manifest: &Manifest, compression: Compression, out: W) -> 
     if compression != Compression::None {
         refuse_early(manifest)?;
     }
+    // A header, a name and its padding are a few bytes each: they go out together.
+    let out = BufWriter::with_capacity(BUFFER_SIZE, out);
     let encoder = Encoder::new(compression, Counter::new(out))?;
     let mut archive =
         Archive { out: Counter::new(encoder), buffer: Vec::new(), inodes: Inodes::new(manifest) };
@@ -253,5 +255,51 @@ impl<W: Write> Write for Counter<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An output that resizes a file as soon as something is written to it: the file changes after its
+    /// size went into the header and before its bytes are read.
+    struct Meddler<'a> {
+        file: &'a File,
+        size: u64,
+    }
+
+    impl Write for Meddler<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.file.set_len(self.size)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Packs a file of 10 bytes that has `size` bytes once its header is out.
+    fn pack_while_resized(size: u64) -> Result<String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(10).unwrap();
+        let mut manifest = Manifest::new();
+        manifest.add("log", Entry::file(0o644, file.path()))?;
+        let out = Counter::new(Meddler { file: file.as_file(), size });
+        let mut archive = Archive { out, buffer: Vec::new(), inodes: Inodes::new(&manifest) };
+        let from = file.path().display().to_string();
+        archive.entry(&manifest, b"log", manifest.get("log").unwrap()).map(|()| from)
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_packed_is_an_error() {
+        pack_while_resized(10).unwrap();
+        for size in [0, 9, 11, 1 << 20] {
+            let error = pack_while_resized(size).unwrap_err();
+            assert!(matches!(error, Error::Changed { expected: 10, .. }), "{size}: {error}");
+            let message = error.to_string();
+            assert!(message.contains("/log") && message.contains("pack again"), "{message}");
+        }
     }
 }

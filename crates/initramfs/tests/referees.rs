@@ -53,7 +53,7 @@ const LISTING: &str = "\
 drwxr-xr-x   2 0        0               0 Jan  1  1970 bin
 -rwsr-xr-x   3 0        0               0 Jan  1  1970 bin/busybox
 -rwsr-xr-x   3 0        0               0 Jan  1  1970 bin/ls
--rwsr-xr-x   3 0        0            5001 Jan  1  1970 bin/sh
+-rwsr-xr-x   3 0        0             501 Jan  1  1970 bin/sh
 lrwxrwxrwx   1 0        0               7 Jan  1  1970 bin/vi -> busybox
 drwxr-xr-x   2 0        0               0 Jan  1  1970 dev
 crw-------   1 0        0          5,   1 Jan  1  1970 dev/console

@@ -14,7 +14,7 @@ pub fn sample() -> Manifest {
     add(b"/init", Entry::bytes(0o755, "#!/bin/sh\nexec /bin/sh\n").mtime(86_400));
     add(b"etc/shadow", Entry::bytes(0o600, "root:*::0:::::\n").owner(0, 42));
     add(b"home/user/.ssh", Entry::directory(0o700).owner(1000, 1000));
-    add(b"bin/busybox", Entry::bytes(0o4755, vec![7; 5001]));
+    add(b"bin/busybox", Entry::bytes(0o4755, vec![7; 501]));
     add(b"bin/sh", Entry::hardlink("/bin/busybox"));
     add(b"bin/ls", Entry::hardlink("bin/busybox"));
     add(b"bin/vi", Entry::symlink("busybox"));
