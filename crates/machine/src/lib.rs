@@ -11,6 +11,7 @@ pub mod expect;
 mod guest;
 pub mod interactive;
 pub mod key;
+pub mod kvm;
 mod pattern;
 mod port;
 pub mod qemu;
