@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use base::{Context, Error, Result};
+use base::{Cancel, Context, Error, Result};
 use initramfs::Compression;
 use machine::{Machine, Network};
 use netboot::{IpArgument, StaticAddress};
@@ -48,6 +48,8 @@ pub struct Decisions {
     pub network: Network,
     /// The guest's side, when the kernel sets it up.
     pub ip: Option<IpArgument>,
+    /// The guest's address, when it is fixed.
+    pub address: Option<Ipv4Addr>,
     /// How the initramfs is compressed.
     pub compression: Compression,
     /// What fills the node's templates.
@@ -62,7 +64,7 @@ pub struct Decisions {
 ///
 /// # Errors
 /// Anything the spec names that is not there or makes no sense, pointing at its line.
-pub fn decide(spec: &SpecFile, overrides: &Overrides) -> Result<Decisions> {
+pub fn decide(spec: &SpecFile, overrides: &Overrides, cancel: &Cancel) -> Result<Decisions> {
     let machine = machine(spec, overrides)?;
     let recipes = recipes(spec)?;
     let interface = match &spec.spec.network.interface {
@@ -70,7 +72,7 @@ pub fn decide(spec: &SpecFile, overrides: &Overrides) -> Result<Decisions> {
         None => machine.interface.clone().unwrap_or_else(|| "eth0".to_string()),
     };
     let guest = guest_network(spec, &interface)?;
-    let (authorized_keys, ssh_key) = keys(spec)?;
+    let (authorized_keys, ssh_key) = keys(spec, cancel)?;
     let user = match &spec.spec.accounts.user {
         Some(user) => account_name(spec, user)?,
         None => "user".to_string(),
@@ -90,6 +92,7 @@ pub fn decide(spec: &SpecFile, overrides: &Overrides) -> Result<Decisions> {
         memory: memory(spec, overrides)?,
         network: guest.network,
         ip: guest.ip,
+        address: guest.address,
         compression: compression(spec)?,
         machine,
         settings,
@@ -165,6 +168,7 @@ fn recipes(spec: &SpecFile) -> Result<Vec<Recipe>> {
 struct GuestNetwork {
     network: Network,
     ip: Option<IpArgument>,
+    address: Option<Ipv4Addr>,
     hostname: String,
     resolvers: Vec<String>,
 }
@@ -182,12 +186,13 @@ fn guest_network(spec: &SpecFile, interface: &str) -> Result<GuestNetwork> {
     match (address, tap) {
         (Some("dhcp"), tap) => {
             let ip = IpArgument::dhcp(&hostname, interface).map_err(|error| point(blame, error))?;
-            Ok(GuestNetwork { network: tap.unwrap_or(Network::user()), ip: Some(ip), hostname, resolvers: vec![] })
+            let network = tap.unwrap_or_else(Network::user);
+            Ok(GuestNetwork { network, ip: Some(ip), address: None, hostname, resolvers: vec![] })
         }
         (None, Some(tap)) => {
             let resolvers = resolvers(spec)?.unwrap_or_default();
             let resolvers = resolvers.iter().map(Ipv4Addr::to_string).collect();
-            Ok(GuestNetwork { network: tap, ip: None, hostname, resolvers })
+            Ok(GuestNetwork { network: tap, ip: None, address: None, hostname, resolvers })
         }
         (address, tap) => {
             let own = address.is_some();
@@ -212,7 +217,7 @@ fn guest_network(spec: &SpecFile, interface: &str) -> Result<GuestNetwork> {
                 restrict: false,
             });
             let resolvers = resolvers.iter().map(Ipv4Addr::to_string).collect();
-            Ok(GuestNetwork { network, ip: Some(ip), hostname, resolvers })
+            Ok(GuestNetwork { network, ip: Some(ip), address: Some(address.address), hostname, resolvers })
         }
     }
 }
@@ -244,14 +249,13 @@ fn account_name(spec: &SpecFile, name: &Spanned<String>) -> Result<String> {
 }
 
 /// The public keys as lines of authorized_keys, and the private key where it is known.
-fn keys(spec: &SpecFile) -> Result<(String, Option<PathBuf>)> {
+fn keys(spec: &SpecFile, cancel: &Cancel) -> Result<(String, Option<PathBuf>)> {
     let asked = &spec.spec.accounts.authorized_keys;
     if asked.is_empty() {
-        let folder = key_folder()?;
-        let private = machine::ssh::key_pair(&folder)?;
-        let public = private.with_extension("pub");
-        let text = std::fs::read_to_string(&public).context(|| format!("cannot read {}", public.display()))?;
-        return Ok((key_lines(&text), Some(private)));
+        let pair = machine::key::ensure(&key_folder()?, cancel)?;
+        let public = &pair.public;
+        let text = std::fs::read_to_string(public).context(|| format!("cannot read {}", public.display()))?;
+        return Ok((key_lines(&text), Some(pair.private)));
     }
     let (mut lines, mut private) = (String::new(), None);
     for key in asked {
@@ -306,7 +310,7 @@ mod tests {
     fn decided(text: &str) -> Result<Decisions> {
         let place = Place { path: "allno.toml".into(), text: format!("{KEYS}{text}") };
         let spec = SpecFile { spec: place.parse()?, folder: Path::new(".").into(), place };
-        decide(&spec, &Overrides::default())
+        decide(&spec, &Overrides::default(), &Cancel::new())
     }
 
     fn refused(text: &str) -> (String, usize) {
@@ -347,7 +351,7 @@ mod tests {
             let spec = SpecFile { spec: place.parse().unwrap(), folder: Path::new(".").into(), place };
             let decided = match spec.spec.accounts.user.as_ref() {
                 Some(user) => account_name(&spec, user).map(drop),
-                None => keys(&spec).map(drop),
+                None => keys(&spec, &Cancel::new()).map(drop),
             };
             assert_eq!(decided.unwrap_err().snippet().unwrap().line, 2);
         }

@@ -71,14 +71,26 @@ impl Report {
     }
 }
 
-/// Looks at everything. `store` and `project` are where allno would write; they need not exist yet.
+/// What to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// Where the store is or would be; it need not exist yet.
+    pub store: &'a Path,
+    /// The folder of the project.
+    pub project: &'a Path,
+    /// Also what only allno's own tests need.
+    pub tests: bool,
+}
+
+/// Looks at everything in `scope`.
 ///
 /// # Errors
 /// Only [`base::Kind::Cancelled`]: whatever else goes wrong is a finding.
-pub fn examine(store: &Path, project: &Path, cancel: &Cancel) -> Result<Report> {
-    let tools = tools::examine(&DATA.tool, true, cancel)?;
+pub fn examine(scope: &Scope, cancel: &Cancel) -> Result<Report> {
+    let wanted: Vec<Definition> = DATA.tool.iter().filter(|tool| scope.tests || !tool.tests).cloned().collect();
+    let tools = tools::examine(&wanted, true, cancel)?;
     let distribution = Distribution::here();
-    let space = host::rooms(&DATA.space, store, project);
+    let space = host::rooms(&DATA.space, scope.store, scope.project);
     let ready = tools.iter().all(|tool| tool.is_usable() || !tool.required) && space.iter().all(|room| room.enough);
     let line = |required: bool| {
         distribution.install_line(&packages(&distribution, tools.iter().filter(|tool| tool.required == required)))

@@ -5,6 +5,7 @@
 //!
 //! Deliberately absent: printing. Everything that happens is a [`base::Event`]; one consumer draws.
 
+pub mod boot;
 pub mod build;
 mod data;
 pub mod decide;
@@ -20,3 +21,5 @@ pub use decide::Overrides;
 pub use made::{Built, Made, make};
 pub use session::Session;
 pub use spec::SpecFile;
+
+pub mod doctor;

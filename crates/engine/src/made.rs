@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use base::{Cancel, Error, Result, Snippet};
 use machine::{Accelerator, Boots, Launch, MacAddress};
 use serde::Serialize;
-use store::{FetchOptions, Fetched, Lock, Source};
+use store::{FetchOptions, Fetched, LockFile, Source};
 
 use crate::build::userland::RecipeSource;
 use crate::build::{Kernel, KernelSource, Programs, Toolchain, kernel, kernel_source, userland};
@@ -79,7 +79,7 @@ pub struct Built {
 /// # Errors
 /// Whatever goes wrong first.
 pub fn make(session: &Session, spec: &SpecFile, overrides: &Overrides, update: bool) -> Result<Made> {
-    let decisions = decide(spec, overrides)?;
+    let decisions = decide(spec, overrides, &session.cancel)?;
     let toolchain = Toolchain::find(&session.cancel)?;
     let lock_path = spec.folder.join(LOCK_NAME);
     let mut fetcher = Fetcher::new(session, spec, &lock_path, update)?;
@@ -236,14 +236,7 @@ fn kernel_tree(
 ) -> Result<KernelSource> {
     if let Some(recipe) = recipe {
         let fetched = fetcher.fetched(&recipe.name)?;
-        let member = fetched.path.extension().is_some_and(|it| it == "deb").then_some(recipe.package_file.as_deref());
-        return kernel_source::from_archive(
-            session,
-            &fetched.path,
-            &fetched.sha256.to_string(),
-            member.flatten(),
-            spec,
-        );
+        return kernel_source::from_archive(session, &fetched.path, &fetched.sha256.to_string(), spec);
     }
     let path = spec.spec.kernel.path.as_ref().ok_or_else(|| Error::input("[kernel] names no kernel"))?;
     let found = spec.existing(path)?;
@@ -252,7 +245,7 @@ fn kernel_tree(
     }
     let sha256 = store::Sha256::of_file(&found)
         .map_err(|cause| spec.error(path.span(), format!("cannot read it: {cause}")))?;
-    kernel_source::from_archive(session, &found, &sha256.to_string(), None, spec)
+    kernel_source::from_archive(session, &found, &sha256.to_string(), spec)
 }
 
 /// The kernel and the user space at once: configure scripts run on one core while the kernel's make uses the rest.
@@ -289,16 +282,15 @@ fn side_by_side(
 struct Fetcher<'a> {
     session: &'a Session,
     spec: &'a SpecFile,
-    lock_path: &'a Path,
-    lock: Lock,
+    lock: LockFile,
     update: bool,
     fetched: BTreeMap<String, Fetched>,
 }
 
 impl<'a> Fetcher<'a> {
-    fn new(session: &'a Session, spec: &'a SpecFile, lock_path: &'a Path, update: bool) -> Result<Fetcher<'a>> {
-        let lock = Lock::read(lock_path)?;
-        Ok(Fetcher { session, spec, lock_path, lock, update, fetched: BTreeMap::new() })
+    fn new(session: &'a Session, spec: &'a SpecFile, lock_path: &Path, update: bool) -> Result<Fetcher<'a>> {
+        let lock = LockFile::read(lock_path)?;
+        Ok(Fetcher { session, spec, lock, update, fetched: BTreeMap::new() })
     }
 
     /// Fetches all sources at once, and writes the lock file if it says something new.
@@ -312,7 +304,7 @@ impl<'a> Fetcher<'a> {
             .flatten()
             .collect();
         let part = Session { cancel: self.session.cancel.child(), ..self.session.clone() };
-        let results: Vec<Result<Fetched>> = std::thread::scope(|scope| {
+        let results: Vec<Result<(Fetched, LockFile)>> = std::thread::scope(|scope| {
             let threads: Vec<_> =
                 wanted.iter().map(|source| scope.spawn(|| self.fetch(&part, source))).collect();
             let joined = threads.into_iter().map(|thread| thread.join());
@@ -321,8 +313,8 @@ impl<'a> Fetcher<'a> {
         let mut first_error = None;
         for (source, result) in wanted.iter().zip(results) {
             match result {
-                Ok(fetched) => {
-                    self.lock.record(source, &fetched);
+                Ok((fetched, lock)) => {
+                    self.lock.adopt(&lock, &source.name);
                     self.fetched.insert(source.name.clone(), fetched);
                 }
                 Err(error) if error.kind() == base::Kind::Cancelled => {
@@ -332,22 +324,25 @@ impl<'a> Fetcher<'a> {
             }
         }
         // What did arrive is recorded even when another source failed.
-        self.lock.write(self.lock_path)?;
+        self.lock.write()?;
         match first_error {
             Some(error) => Err(error),
             None => recipes.iter().map(|recipe| Ok((recipe.name.clone(), self.recipe_source(recipe)?))).collect(),
         }
     }
 
-    fn fetch(&self, session: &Session, source: &Source) -> Result<Fetched> {
-        let locked = if self.update { None } else { self.lock.entry(&source.name) };
+    /// One source, by a copy of the lock file, as several are fetched at once.
+    fn fetch(&self, session: &Session, source: &Source) -> Result<(Fetched, LockFile)> {
         let options = FetchOptions {
             offline: session.offline,
             mirror: self.spec.spec.sources.mirror.as_ref().map(|it| it.get_ref().clone()),
-            locked: locked.cloned(),
+            project: Some(session.project.clone()),
             ..FetchOptions::default()
         };
-        session.store.fetch(source, &options, &session.project, &session.events, &session.cancel)
+        let mut lock = self.lock.clone();
+        let Session { store, events, cancel, .. } = session;
+        let fetched = store.fetch_locked(source, &mut lock, self.update, &options, events, cancel)?;
+        Ok((fetched, lock))
     }
 
     fn fetched(&self, name: &str) -> Result<&Fetched> {
@@ -366,7 +361,7 @@ impl<'a> Fetcher<'a> {
             });
         };
         if path.is_dir() {
-            let digest = store::tree_digest(path, &self.session.cancel)?.to_string();
+            let digest = store::tree_digest(path, &self.session.events, &self.session.cancel)?.to_string();
             return Ok(RecipeSource::Folder { path: path.clone(), digest });
         }
         let sha256 = store::Sha256::of_file(path)

@@ -218,10 +218,13 @@ impl Recipe {
         };
         let mut origins: Vec<Origin> = self.upstream.iter().cloned().map(Origin::Url).collect();
         if let Some(path) = &self.debian {
-            origins.push(Origin::DebianPath { path: path.clone(), sha256: hash(&self.debian_sha256)? });
+            origins.push(match hash(&self.debian_sha256)? {
+                Some(sha256) => Origin::DebianFile { path: path.clone(), sha256 },
+                None => Origin::DebianPath(path.clone()),
+            });
         }
-        if let (Some(package), Some(member)) = (&self.package, &self.package_file) {
-            origins.push(Origin::DebianPackage { name: package.clone(), member: member.clone() });
+        if let Some(name) = &self.package {
+            origins.push(Origin::DebianPackage { name: name.clone() });
         }
         Ok(Some(Source {
             name: self.name.clone(),

@@ -84,14 +84,14 @@ impl Builder<'_> {
         let Session { store, events, cancel, .. } = self.session;
         let task = events.task("building", format!("linux {}", self.source.version));
         let name = format!("linux-{}-{}", self.source.version, &self.source.digest[..12]);
-        let objects = store.workspace(&name, events, cancel)?;
+        let objects = store.workspace(&name, &self.session.project, events, cancel)?;
         let log = out.join("build.log");
-        self.configure(objects.path(), &log)?;
-        let config = self.check(objects.path())?;
-        self.make(objects.path(), &log, &task)?;
-        self.install(objects.path(), out)?;
+        self.configure(&objects.path, &log)?;
+        let config = self.check(&objects.path)?;
+        self.make(&objects.path, &log, &task)?;
+        self.install(&objects.path, out)?;
         // The log holds paths and the order of parallel jobs: it must not be part of what is hashed.
-        std::fs::rename(&log, objects.path().join("allno-build.log")).context(|| "cannot keep the log".into())?;
+        std::fs::rename(&log, &objects.path.join("allno-build.log")).context(|| "cannot keep the log".into())?;
         objects.finish()?;
         let size = out.join("bzImage").metadata().map(|it| it.len()).context(|| "no bzImage".into())?;
         task.end(

@@ -32,12 +32,11 @@ const DATE_FILE: &str = ".allno-date";
 
 /// Unpacks a tarball, then patches it.
 ///
-/// `archive` is the tarball or distribution package, `sha256` its hash, `member` the tarball inside a package.
+/// `archive` is the tarball or the distribution's package, `sha256` its hash.
 pub fn from_archive(
     session: &Session,
     archive: &Path,
     sha256: &str,
-    member: Option<&str>,
     spec: &SpecFile,
 ) -> Result<KernelSource> {
     let patches = read_patches(spec)?;
@@ -51,7 +50,7 @@ pub fn from_archive(
         &session.cancel,
         |tree| {
             let task = session.events.task("unpacking", "the kernel's source");
-            store::unpack(archive, member, tree, true, &session.cancel)?;
+            store::unpack(archive, tree, true, &session.cancel)?;
             let date = makefile_date(tree)?;
             apply(session, &patches, tree)?;
             std::fs::write(tree.join(DATE_FILE), date.to_string()).context(|| "cannot date the source".into())?;
@@ -76,7 +75,7 @@ pub fn from_tree(session: &Session, path: &Spanned<PathBuf>, spec: &SpecFile) ->
             .error(path.span(), format!("{} has been built in, so it cannot be built out of tree", tree.display()))
             .hint(format!("make -C {} mrproper (it removes .config: keep a copy)", tree.display())));
     }
-    let digest = store::tree_digest(&tree, &session.cancel)?.to_string();
+    let digest = store::tree_digest(&tree, &session.events, &session.cancel)?.to_string();
     let date = commit_date(session, &tree)?;
     let patches = read_patches(spec)?;
     if patches.is_empty() {

@@ -156,7 +156,7 @@ impl Builder<'_> {
 
     fn unpack(&self, source: &Path) -> Result<()> {
         match self.source {
-            RecipeSource::Archive { path, .. } => store::unpack(path, None, source, true, &self.session.cancel),
+            RecipeSource::Archive { path, .. } => store::unpack(path, source, true, &self.session.cancel),
             RecipeSource::Folder { path, .. } => copy_tree(path, source),
             RecipeSource::Kernel => Ok(()),
         }

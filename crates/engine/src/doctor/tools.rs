@@ -26,7 +26,10 @@ pub(super) struct Definition {
     pub least: Option<String>,
     #[serde(rename = "for")]
     pub needed_for: Vec<String>,
-    pub unless: Option<String>,
+    #[serde(default)]
+    pub optional: bool,
+    #[serde(default)]
+    pub tests: bool,
     pub debian: Option<String>,
     pub fedora: Option<String>,
     pub arch: Option<String>,
@@ -82,8 +85,6 @@ pub struct Tool {
     pub required: bool,
     /// What needs it.
     pub needed_for: Vec<String>,
-    /// What works less well without it, if it is optional.
-    pub unless: Option<String>,
     /// What brings it.
     pub packages: Packages,
 }
@@ -125,7 +126,8 @@ impl Definition {
             version: None,
             least: None,
             needed_for: Vec::new(),
-            unless: None,
+            optional: false,
+            tests: false,
             debian: None,
             fedora: None,
             arch: None,
@@ -139,9 +141,8 @@ impl Definition {
             path,
             version,
             least: self.least.clone(),
-            required: self.unless.is_none(),
+            required: !self.optional,
             needed_for: self.needed_for.clone(),
-            unless: self.unless.clone(),
             packages: Packages {
                 debian: self.debian.clone(),
                 fedora: self.fedora.clone(),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub(crate) use parse::nearest;
 pub use parse::{Place, SpecFile};
 pub use values::{Bytes, FileMode};
 
