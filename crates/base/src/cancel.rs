@@ -40,7 +40,11 @@ impl Cancel {
     }
 
     /// Asks `ready` every 20 ms until it answers, the time is up (`Ok(None)`) or somebody asked to stop.
-    pub fn poll<T>(&self, limit: Duration, mut ready: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+    pub fn poll<T>(
+        &self,
+        limit: Duration,
+        mut ready: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(answer) = ready()? {

@@ -1,6 +1,8 @@
 //! The one place that starts programs. Every child runs in a process group of its own, has a deadline,
 //! and dies with us: on Ctrl-C we kill its group, and when we are killed ourselves a watchdog does.
 
+mod watchdog;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -9,7 +11,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -94,7 +95,10 @@ impl Program {
 
     /// The program and its arguments; what is not UTF-8 is replaced, as this is for showing.
     pub fn words(&self) -> Vec<String> {
-        std::iter::once(&self.program).chain(&self.arguments).map(|word| word.to_string_lossy().into_owned()).collect()
+        std::iter::once(&self.program)
+            .chain(&self.arguments)
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect()
     }
 
     /// The line a person can paste into a shell to run the same thing.
@@ -487,47 +491,6 @@ impl<'a> Lines<'a> {
             self.last.pop_front();
         }
         self.last.push_back(line);
-    }
-}
-
-/// Kills our children's groups when we are gone, however we went. It is a shell that reads `+ GROUP` and
-/// `- GROUP` lines from a pipe only we hold; the pipe's end is our end.
-mod watchdog {
-    use super::*;
-
-    const SCRIPT: &str = r#"
-groups=' '
-while read -r sign group; do
-    case $sign in
-    +) groups="$groups$group " ;;
-    -) case $groups in *" $group "*) groups="${groups%%" $group "*} ${groups#*" $group "}" ;; esac ;;
-    esac
-done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
-"#;
-
-    static WATCHDOG: Mutex<Option<Child>> = Mutex::new(None);
-
-    pub(super) fn add(group: Pid) {
-        say('+', group);
-    }
-
-    pub(super) fn remove(group: Pid) {
-        say('-', group);
-    }
-
-    /// Without a shell there is no watchdog; the group is still killed on every orderly way out.
-    fn say(sign: char, group: Pid) {
-        let mut watchdog = WATCHDOG.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if watchdog.is_none() {
-            let shell = Program::new("/bin/sh").args(["-c", SCRIPT]).directory("/");
-            let mut command = shell.command();
-            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-            *watchdog = command.spawn().ok();
-        }
-        if let Some(stdin) = watchdog.as_mut().and_then(|child| child.stdin.as_mut()) {
-            let _ = stdin.write_all(format!("{sign} {}\n", group.as_raw_nonzero()).as_bytes());
-        }
     }
 }
 
