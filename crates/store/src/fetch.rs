@@ -260,8 +260,9 @@ fn transfer(
             Ok(resumed) => resumed,
             Err(Trouble::Broken(_)) if tries < TRIES => continue,
             Err(trouble) => {
-                // An empty partial is of no use to the next run.
-                if partial.length() == 0 {
+                // An empty one is of no use to the next run, and one on a full disk is in the way.
+                let full = matches!(&trouble, Trouble::Ours(error) if error.kind() == Kind::Host);
+                if full || partial.length() == 0 {
                     partial.discard()?;
                 }
                 return Err(trouble);
