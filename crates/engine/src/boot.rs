@@ -11,7 +11,6 @@ use machine::{Access, Cursor, Expectation, Fatal, Guest, Network, Observer, Rese
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::host::HostFacts;
 use crate::made::{Built, Made};
 use crate::session::Session;
 use crate::spec::SpecFile;
@@ -283,24 +282,4 @@ fn read_running(run: &Path) -> Result<Option<RunningGuest>> {
     let running: RunningGuest = serde_json::from_slice(&text)
         .map_err(|cause| Error::input(format!("{} is not a run's", path.display())).note(cause.to_string()))?;
     Ok(running.is_alive().then_some(running))
-}
-
-impl HostFacts {
-    /// "TCG" or "KVM", and once why not KVM where a person would expect it.
-    fn sentence(&self) -> String {
-        match self.accelerator() {
-            machine::Accelerator::Kvm => "KVM".to_string(),
-            machine::Accelerator::Tcg => match self.kvm.short() {
-                Some(reason) => format!("TCG ({reason}: allno doctor)"),
-                None => "TCG".to_string(),
-            },
-        }
-    }
-
-    fn word(&self) -> &'static str {
-        match self.accelerator() {
-            machine::Accelerator::Kvm => "kvm",
-            machine::Accelerator::Tcg => "tcg",
-        }
-    }
 }

@@ -4,36 +4,37 @@ use std::path::Path;
 
 use base::{Cancel, Result};
 use machine::Accelerator;
-use self::kvm::Verdict;
+use machine::kvm::{Host, Probe, Verdict, probe};
 use serde::{Deserialize, Serialize};
 use store::Store;
 
 /// Facts that do not change until the host boots again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HostFacts {
-    /// Of the host's boot (proc(5), /proc/sys/kernel/random/boot_id).
-    boot_id: String,
-    /// Whether KVM really runs kernels.
-    pub kvm: Verdict,
+    /// Whether KVM really runs kernels, and the host this was found on.
+    pub kvm: Probe,
     /// The time stamp counter's frequency in kHz, where there is one.
-    pub tsc_khz: Option<u32>,
+    pub tsc_khz: Option<u64>,
 }
 
+/// The note's name in the store's folder.
 const FILE: &str = "host.json";
 
 impl HostFacts {
-    /// The facts, from the store's `host.json` if that is of this boot, else found out now.
+    /// The facts, from the store's `host.json` where they still hold, else found out now.
     ///
     /// # Errors
     /// Cancelled.
     pub fn of(store: &Store, cancel: &Cancel) -> Result<HostFacts> {
         let path = store.root().join(FILE);
-        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_string();
-        if let Some(known) = read(&path).filter(|known| known.boot_id == boot_id && !boot_id.is_empty()) {
+        let host = Host::current();
+        let known = read(&path).filter(|known| known.kvm.host == host);
+        if let Some(known) = known.clone().filter(|known| known.kvm.holds_for(&host)) {
             return Ok(known);
         }
         cancel.check()?;
-        let facts = HostFacts { boot_id, kvm: kvm::probe(), tsc_khz: kvm::host_tsc_khz() };
+        let tsc_khz = known.map_or_else(machine::host_tsc_khz, |known| known.tsc_khz);
+        let facts = HostFacts { kvm: probe(), tsc_khz };
         // Only a note to save time: without it the next run finds out again.
         if let Ok(text) = serde_json::to_string(&facts) {
             let scratch = path.with_extension(format!("{}", std::process::id()));
@@ -44,21 +45,30 @@ impl HostFacts {
 
     /// KVM where it really runs kernels, else TCG.
     pub fn accelerator(&self) -> Accelerator {
-        match self.kvm {
-            Verdict::Works { .. } => Accelerator::Kvm,
-            _ => Accelerator::Tcg,
+        if self.kvm.verdict.works() { Accelerator::Kvm } else { Accelerator::Tcg }
+    }
+
+    /// "KVM" or "TCG", with why not KVM where a person would expect it.
+    pub fn sentence(&self) -> String {
+        match &self.kvm.verdict {
+            Verdict::Works { .. } => "KVM".to_string(),
+            Verdict::Absent { .. } => "TCG".to_string(),
+            Verdict::NoPermission { .. } => "TCG (KVM is present but may not be used: allno doctor)".to_string(),
+            Verdict::DoesNotRunKernels { .. } => {
+                "TCG (KVM is present but does not run kernels: allno doctor)".to_string()
+            }
+        }
+    }
+
+    /// "kvm" or "tcg".
+    pub fn word(&self) -> &'static str {
+        match self.accelerator() {
+            Accelerator::Kvm => "kvm",
+            Accelerator::Tcg => "tcg",
         }
     }
 }
 
 fn read(path: &Path) -> Option<HostFacts> {
     serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
-}
-
-mod kvm {
-    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-    pub enum Verdict { Works {}, Absent }
-    impl Verdict { pub fn short(&self) -> Option<String> { None } }
-    pub fn probe() -> Verdict { Verdict::Absent }
-    pub fn host_tsc_khz() -> Option<u32> { Some(2600000) }
 }
