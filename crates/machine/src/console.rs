@@ -26,6 +26,9 @@ const CANCEL_INTERVAL: Duration = Duration::from_millis(50);
 const FATAL_SILENCE: Duration = Duration::from_millis(100);
 /// … but no longer than this.
 const FATAL_PATIENCE: Duration = Duration::from_millis(500);
+/// A regular expression's match at the very end of an unfinished line counts once nothing more came for this long: a guest
+/// prints byte by byte, and `[0-9]+$` would match too early.
+const LINE_SILENCE: Duration = Duration::from_millis(20);
 
 /// A position in the console, in bytes since the start. A wait moves it behind what it found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -303,6 +306,13 @@ impl Console {
         let mut state = self.0.lock();
         loop {
             if let Some((index, (start, end))) = first_match(&state, &patterns, &mut from) {
+                if !patterns[index].is_literal() && end == state.end() && state.ended.is_none() {
+                    let waited = self.0.changed.wait_timeout(state, LINE_SILENCE);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    if state.end() > end {
+                        continue;
+                    }
+                }
                 *cursor = Cursor(end);
                 let at = state.arrival(end);
                 if index < wait.wanted.len() {

@@ -28,10 +28,12 @@ pub struct Machine {
     /// boot. Empty where QEMU does not have the machine.
     #[serde(default)]
     pub qemu: Vec<String>,
-    /// QEMU's device for the network card ("virtio-net-device"); absent: the machine has none.
+    /// QEMU's device for the network card, on the network `net0` ("virtio-net-device,netdev=net0"); absent: the machine
+    /// has none.
     #[serde(default)]
     pub network_device: Option<String>,
-    /// QEMU's device for the random number generator ("virtio-rng-device"); absent: the machine has none.
+    /// QEMU's device for the random number generator, fed by `rng0` ("virtio-rng-device,rng=rng0"); absent: the machine
+    /// has none.
     #[serde(default)]
     pub rng_device: Option<String>,
     /// The network card's name inside Linux ("eth0").
@@ -75,8 +77,8 @@ mod tests {
     const MICROVM: &str = r#"name = "microvm"
 about = "the fastest"
 qemu = ["-M", "microvm"]
-network_device = "virtio-net-device"
-rng_device = "virtio-rng-device"
+network_device = "virtio-net-device,netdev=net0"
+rng_device = "virtio-rng-device,rng=rng0"
 interface = "eth0"
 boots = "vmlinux"
 needs = ["console"]
@@ -87,7 +89,7 @@ needs = ["console"]
         let machine = Machine::parse("machines/microvm.toml", MICROVM).unwrap();
         assert_eq!(machine.boots, Boots::Vmlinux);
         assert_eq!(machine.qemu, ["-M", "microvm"]);
-        assert_eq!(machine.network_device.as_deref(), Some("virtio-net-device"));
+        assert_eq!(machine.network_device.as_deref(), Some("virtio-net-device,netdev=net0"));
         let again: Machine = serde_json::from_str(&serde_json::to_string(&machine).unwrap()).unwrap();
         assert_eq!(again, machine);
     }

@@ -17,6 +17,7 @@ mod port;
 pub mod qemu;
 pub mod run;
 pub mod ssh;
+mod tsc;
 
 pub use console::{Console, Cursor, Ending, Seen, Stopped, Wait};
 pub use definition::{Boots, Machine};
@@ -27,3 +28,4 @@ pub use port::ReservedPort;
 pub use qemu::{Accelerator, Launch, MacAddress, Network};
 pub use run::RunFolder;
 pub use ssh::Access;
+pub use tsc::host_tsc_khz;

@@ -28,7 +28,8 @@ impl Pattern {
     }
 
     /// A regular expression (the regex crate's syntax) that is matched within one line; `^` and `$` are the line's
-    /// ends. The last, unfinished line counts too, as a prompt has no line end.
+    /// ends. The last, unfinished line counts too, as a prompt has no line end; a match that ends where the console does
+    /// is taken once nothing more comes.
     ///
     /// # Errors
     /// [`base::Kind::Input`]: not a regular expression, or too big.
@@ -47,6 +48,11 @@ impl Pattern {
     /// How messages show it: `"text"` or `/expression/`.
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// Whether it is a literal text, so that a match is final whatever follows.
+    pub(crate) fn is_literal(&self) -> bool {
+        self.span.is_some()
     }
 
     /// The first match at or after `from` (absolute), as (start, end). `text` begins at the absolute offset `base`.

@@ -232,7 +232,7 @@ impl Launch {
         };
         let device = self.device(self.machine.network_device.as_deref(), "network card")?;
         arguments.add(["-netdev", &backend]);
-        arguments.add(["-device", &format!("{device},netdev=net0,mac={}", self.mac)]);
+        arguments.add(["-device", &format!("{device},mac={}", self.mac)]);
         Ok(())
     }
 
@@ -242,7 +242,7 @@ impl Launch {
         }
         let device = self.device(self.machine.rng_device.as_deref(), "random number generator")?;
         arguments.add(["-object", "rng-random,id=rng0,filename=/dev/urandom"]);
-        arguments.add(["-device", &format!("{device},rng=rng0")]);
+        arguments.add(["-device", device]);
         Ok(())
     }
 

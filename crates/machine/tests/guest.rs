@@ -49,6 +49,20 @@ fn waits_go_on_where_the_last_left_off_and_the_log_has_all() {
 }
 
 #[test]
+fn a_regex_waits_for_the_rest_of_an_unfinished_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "for part in tw o ' ' 4 2; do printf \"$part\"; done; printf '\\nlogin: '; exec sleep 60";
+    let guest = start(folder.path(), script);
+    let cancel = Cancel::new();
+    let mut cursor = Cursor::default();
+    for (expression, line) in [("^two [0-9]+$", "two 42"), ("login: $", "login:")] {
+        let wanted = [Pattern::regex(expression).unwrap()];
+        let wait = Wait { wanted: &wanted, fatal: &[], deadline: Instant::now() + LIMIT, cancel: &cancel };
+        assert_eq!(guest.console().wait(&mut cursor, &wait).unwrap().line, line);
+    }
+}
+
+#[test]
 fn a_fatal_text_ends_the_wait_with_the_rest_of_its_message() {
     let folder = tempfile::tempdir().unwrap();
     let guest = start(

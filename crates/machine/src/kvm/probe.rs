@@ -22,13 +22,17 @@ pub(super) fn verdict() -> Verdict {
         Ok(kvm) => kvm,
         Err(cause) => return cannot_open(cause.into()),
     };
-    let mut guest = match Guest::new(&kvm) {
-        Ok(guest) => guest,
+    match Guest::new(&kvm, Memory::new()) {
+        Ok(guest) => run_watched(guest, DEADLINE),
         Err((tried, cause)) => {
             let cause = std::io::Error::from(cause);
-            return Verdict::DoesNotRunKernels { tried: tried.into(), happened: format!("it said: {cause}") };
+            Verdict::DoesNotRunKernels { tried: tried.into(), happened: format!("it said: {cause}") }
         }
-    };
+    }
+}
+
+/// Runs the guest in a thread of its own, at most for `limit`.
+fn run_watched(mut guest: Guest, limit: Duration) -> Verdict {
     let progress = Arc::new(Progress::default());
     let (sender, receiver) = mpsc::channel();
     let shared = progress.clone();
@@ -37,13 +41,13 @@ pub(super) fn verdict() -> Verdict {
         let outcome = guest.run(&shared);
         let _ = sender.send(outcome);
     });
-    match receiver.recv_timeout(DEADLINE) {
+    match receiver.recv_timeout(limit) {
         Ok(Outcome::Done) => Verdict::Works { microseconds: began.elapsed().as_micros() as u64 },
         Ok(Outcome::Failed(happened)) => progress.verdict(happened),
         Err(_) => {
             let stopped = stop(&thread, &progress, &receiver);
             let how = if stopped { "" } else { " and could not be interrupted" };
-            progress.verdict(format!("it hung for {} s{how}", DEADLINE.as_secs()))
+            progress.verdict(format!("it hung for {:.1} s{how}", limit.as_secs_f64()))
         }
     }
 }
@@ -88,12 +92,11 @@ struct Guest {
 type SetupResult<T> = Result<T, (&'static str, kvm_ioctls::Error)>;
 
 impl Guest {
-    fn new(kvm: &Kvm) -> SetupResult<Guest> {
+    fn new(kvm: &Kvm, memory: Memory) -> SetupResult<Guest> {
         let vm = kvm.create_vm().map_err(|cause| ("make a virtual machine", cause))?;
         // Where Intel's processors without "unrestricted guest" keep a task and a page table; QEMU's place.
         vm.set_tss_address(0xfffb_d000).map_err(|cause| ("set the address of a task", cause))?;
         vm.create_irq_chip().map_err(|cause| ("make interrupt controllers", cause))?;
-        let memory = Memory::new();
         let region = kvm_userspace_memory_region {
             slot: 0,
             flags: 0,
@@ -272,4 +275,22 @@ fn stop(
         }
     }
     thread.is_finished()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_that_hangs_is_stopped() {
+        // Where there is no KVM there is nothing to stop.
+        let Ok(kvm) = Kvm::new() else { return };
+        let memory = Memory::new();
+        // SAFETY: the memory is this test's alone until the guest is made. jmp to itself.
+        unsafe { std::ptr::copy_nonoverlapping([0xeb, 0xfe].as_ptr(), memory.0.add(code::CODE as usize), 2) };
+        let Ok(guest) = Guest::new(&kvm, memory) else { return };
+        let verdict = run_watched(guest, Duration::from_millis(200));
+        let Verdict::DoesNotRunKernels { tried, happened } = verdict else { panic!("{verdict:?}") };
+        assert_eq!((tried.as_str(), happened.as_str()), (STEPS[0], "it hung for 0.2 s"));
+    }
 }
