@@ -118,6 +118,9 @@ pub struct Doctor {
     /// Install the missing packages (Debian and its children; as root, else by sudo)
     #[arg(long)]
     pub install: bool,
+    /// Also look at what only allno's own tests need
+    #[arg(long)]
+    pub tests: bool,
 }
 
 /// `allno ssh`

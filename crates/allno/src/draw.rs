@@ -81,7 +81,8 @@ struct Canvas {
 
 impl Canvas {
     fn new(look: Look, verbose: bool, width: fn() -> usize, write: Sink) -> Canvas {
-        let target = if look.terminal { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let target =
+            if look.terminal { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
         Canvas { look, verbose, width, write, bars, running: BTreeMap::new() }
     }
@@ -106,7 +107,9 @@ impl Canvas {
     fn take(&mut self, event: Event) {
         match event {
             Event::Started { id, doing, what } => self.begin(id, doing, what, Instant::now()),
-            Event::Progress { id, done, total, unit, detail } => self.advance(id, (done, total, unit), &detail),
+            Event::Progress { id, done, total, unit, detail } => {
+                self.advance(id, (done, total, unit), &detail)
+            }
             Event::Ended { id, done, what, took } => {
                 self.remove(id);
                 self.line(done, &what, &layout::duration(took));
@@ -130,7 +133,8 @@ impl Canvas {
     }
 
     fn begin(&mut self, id: u64, doing: &'static str, what: String, now: Instant) {
-        let task = Running { doing, what, progress: None, began: now, next_sign: now + FIRST_SIGN, bar: None };
+        let task =
+            Running { doing, what, progress: None, began: now, next_sign: now + FIRST_SIGN, bar: None };
         self.running.insert(id, task);
     }
 
@@ -310,7 +314,10 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
         assert_eq!(lines[0], "warning: the clock is wrong");
-        assert!(lines[1].starts_with("  built     kernel   505 options  ") && lines[1].ends_with(" ms"), "{text}");
+        assert!(
+            lines[1].starts_with("  built     kernel   505 options  ") && lines[1].ends_with(" ms"),
+            "{text}"
+        );
         assert_eq!(lines[1].chars().count(), 60);
         assert_eq!(lines[2], "  passed    3 of 3");
     }
@@ -345,7 +352,10 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
         assert!(lines[0].starts_with("  building  kernel  ") && lines[0].ends_with(" …"), "{text}");
-        assert!(lines[1].starts_with("  building  kernel  231 of 640  ") && lines[1].ends_with(" 66.0 s"), "{text}");
+        assert!(
+            lines[1].starts_with("  building  kernel  231 of 640  ") && lines[1].ends_with(" 66.0 s"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -162,7 +162,10 @@ mod tests {
         assert_eq!(drawn, "  built     kernel   505 options                       220 s\n");
         assert_eq!(drawn.trim_end().chars().count(), 60);
         assert_eq!(line(PLAIN, 80, "0.21 s", "first line of /init", ""), "  0.21 s    first line of /init\n");
-        assert_eq!(line(PLAIN, 20, "built", "more than fits here", "1 s"), "  built     more than fits here  1 s\n");
+        assert_eq!(
+            line(PLAIN, 20, "built", "more than fits here", "1 s"),
+            "  built     more than fits here  1 s\n"
+        );
         assert_eq!(line(PLAIN, 40, "reconfigured", "x", ""), "  reconfigured  x\n");
     }
 

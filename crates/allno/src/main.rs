@@ -14,10 +14,10 @@ use base::{Cancel, Error};
 use clap::{CommandFactory, FromArgMatches};
 
 use arguments::{Arguments, Color};
+use commands::{Answer, Output};
 use terminal::{Look, write_stderr};
 
 fn main() -> ExitCode {
-    terminal::remember();
     let json = asks_for_json();
     end_on_panic(json);
     let arguments = match parse() {
@@ -27,15 +27,26 @@ fn main() -> ExitCode {
     let cancel = Cancel::new();
     stop_on_ctrl_c(cancel.clone());
     let look = Look::of_stderr(arguments.global.color);
-    let outcome = commands::run(&arguments, look, cancel);
-    terminal::restore();
-    match outcome {
+    match commands::run(&arguments, look, cancel).and_then(|answer| tell(answer, look)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             report(&error, look, json);
             ExitCode::from(error.kind().exit_code())
         }
     }
+}
+
+/// Writes the answer; its exit code.
+fn tell(answer: Answer, look: Look) -> Result<u8, Error> {
+    match &answer.output {
+        Output::Nothing => {}
+        Output::Text(text) => output::text(text)?,
+        Output::Object(object) => output::json(object)?,
+    }
+    if let Some(error) = &answer.error {
+        write_stderr(layout::error(look, error).as_bytes());
+    }
+    Ok(answer.code)
 }
 
 /// An error goes to standard error for the person and, with `--json`, to standard output for the program.
@@ -92,7 +103,7 @@ fn refuse(error: &clap::Error, json: bool) -> ExitCode {
 /// a worker that died must not leave another waiting for it. Children die by their watchdog.
 fn end_on_panic(json: bool) {
     std::panic::set_hook(Box::new(move |panic| {
-        terminal::restore();
+        machine::interactive::restore_terminal();
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
         let mut error = Error::failed("allno has a bug and cannot go on");
         let payload = panic.payload();
@@ -114,7 +125,7 @@ fn stop_on_ctrl_c(cancel: Cancel) {
     // Without a handler the signal's default action ends us, and the watchdog our children.
     let _ = ctrlc::set_handler(move || {
         if ASKED.swap(true, Ordering::SeqCst) {
-            terminal::restore();
+            machine::interactive::restore_terminal();
             std::process::exit(1);
         }
         cancel.set();

@@ -6,12 +6,15 @@ use serde_json::{Value, json};
 
 use crate::terminal::write_stdout;
 
-/// Writes `value` as one line of JSON.
-pub fn json(value: &impl Serialize) -> Result<()> {
-    let mut line = serde_json::to_vec(value)
-        .map_err(|cause| Error::failed("cannot write the result as JSON").note(cause.to_string()))?;
-    line.push(b'\n');
-    write_stdout(&line)
+/// `value` as a JSON value.
+pub fn object(value: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(value)
+        .map_err(|cause| Error::failed("cannot write the result as JSON").note(cause.to_string()))
+}
+
+/// Writes one line of JSON.
+pub fn json(value: &Value) -> Result<()> {
+    write_stdout(format!("{value}\n").as_bytes())
 }
 
 /// Writes text for a person.
@@ -19,20 +22,23 @@ pub fn text(text: &str) -> Result<()> {
     write_stdout(text.as_bytes())
 }
 
-/// An error as a program sees it (docs/json.md, "Errors").
+/// The object of a command that has nothing but an error to tell.
 pub fn error_object(error: &Error) -> Value {
+    json!({ "error": error_fields(error) })
+}
+
+/// An error as a program sees it (docs/json.md, "Errors").
+pub fn error_fields(error: &Error) -> Value {
     let snippet = error.snippet();
     json!({
-        "error": {
-            "kind": error.kind().word(),
-            "message": error.message(),
-            "file": snippet.map(|snippet| snippet.path.to_string_lossy().into_owned()),
-            "line": snippet.map(|snippet| snippet.line),
-            "columns": snippet.map(|snippet| [snippet.columns.start, snippet.columns.end]),
-            "notes": error.notes(),
-            "output": error.output_lines(),
-            "hints": error.hints(),
-        }
+        "kind": error.kind().word(),
+        "message": error.message(),
+        "file": snippet.map(|snippet| snippet.path.to_string_lossy().into_owned()),
+        "line": snippet.map(|snippet| snippet.line),
+        "columns": snippet.map(|snippet| [snippet.columns.start, snippet.columns.end]),
+        "notes": error.notes(),
+        "output": error.output_lines(),
+        "hints": error.hints(),
     })
 }
 

@@ -1,9 +1,8 @@
 //! What the two output streams are: terminals or not, how wide, coloured or plain.
 
 use std::io::{IsTerminal, Write};
-use std::sync::OnceLock;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::tcgetwinsize;
 
 use crate::arguments::Color;
 
@@ -108,22 +107,6 @@ fn width(stream: impl std::os::fd::AsFd) -> usize {
         .filter(|&columns| columns > 0)
         .unwrap_or(PLAIN_WIDTH)
         .clamp(NARROWEST, WIDEST)
-}
-
-static AT_START: OnceLock<Termios> = OnceLock::new();
-
-/// Keeps the terminal's settings, so that [`restore`] can bring them back however the command ends.
-pub fn remember() {
-    if let Ok(settings) = tcgetattr(std::io::stdin()) {
-        let _ = AT_START.set(settings);
-    }
-}
-
-/// Brings the terminal's settings back to what they were at the start.
-pub fn restore() {
-    if let Some(settings) = AT_START.get() {
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
-    }
 }
 
 /// Writes to standard output. A reader that went away (`allno … | head -1`) is no failure of ours.

@@ -62,7 +62,8 @@ impl Report {
 
     /// What is missing, as an error of kind [`base::Kind::Host`]; `None` when the host is ready.
     pub fn error(&self) -> Option<Error> {
-        let missing: Vec<&Tool> = self.tools.iter().filter(|tool| tool.required && !tool.is_usable()).collect();
+        let missing: Vec<&Tool> =
+            self.tools.iter().filter(|tool| tool.required && !tool.is_usable()).collect();
         if !missing.is_empty() {
             return Some(lack(&missing, self.install.as_deref()));
         }
@@ -87,13 +88,16 @@ pub struct Scope<'a> {
 /// # Errors
 /// Only [`base::Kind::Cancelled`]: whatever else goes wrong is a finding.
 pub fn examine(scope: &Scope, cancel: &Cancel) -> Result<Report> {
-    let wanted: Vec<Definition> = DATA.tool.iter().filter(|tool| scope.tests || !tool.tests).cloned().collect();
+    let wanted: Vec<Definition> =
+        DATA.tool.iter().filter(|tool| scope.tests || !tool.tests).cloned().collect();
     let tools = tools::examine(&wanted, true, cancel)?;
     let distribution = Distribution::here();
     let space = host::rooms(&DATA.space, scope.store, scope.project);
-    let ready = tools.iter().all(|tool| tool.is_usable() || !tool.required) && space.iter().all(|room| room.enough);
+    let ready =
+        tools.iter().all(|tool| tool.is_usable() || !tool.required) && space.iter().all(|room| room.enough);
     let line = |required: bool| {
-        distribution.install_line(&packages(&distribution, tools.iter().filter(|tool| tool.required == required)))
+        distribution
+            .install_line(&packages(&distribution, tools.iter().filter(|tool| tool.required == required)))
     };
     let (install, install_optional) = (line(true), line(false));
     let machine = Machine::here();
@@ -138,7 +142,8 @@ fn packages<'a>(distribution: &Distribution, tools: impl Iterator<Item = &'a Too
 fn lack(missing: &[&Tool], install: Option<&str>) -> Error {
     let names: Vec<&str> = missing.iter().map(|tool| tool.name.as_str()).collect();
     let verb = if names.len() == 1 { "is" } else { "are" };
-    let mut error = Error::host(format!("this host lacks what is needed: {} {verb} missing", names.join(", ")));
+    let mut error =
+        Error::host(format!("this host lacks what is needed: {} {verb} missing", names.join(", ")));
     for tool in missing {
         error = error.note(tool.sentence());
     }

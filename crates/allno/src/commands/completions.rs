@@ -1,15 +1,13 @@
 //! `allno completions`: what a shell needs to complete our command line.
 
-use base::Result;
 use clap::CommandFactory;
 
+use super::Answer;
 use crate::arguments::{Arguments, Completions};
-use crate::output;
 
-/// Prints the completions for one shell.
-pub fn run(arguments: &Completions) -> Result<u8> {
+/// The completions for one shell.
+pub fn run(arguments: &Completions) -> Answer {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "allno", &mut script);
-    output::text(&String::from_utf8_lossy(&script))?;
-    Ok(0)
+    Answer::text(String::from_utf8_lossy(&script).into_owned())
 }

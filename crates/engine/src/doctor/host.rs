@@ -218,7 +218,11 @@ mod tests {
             let packages: Vec<String> = packages.iter().map(ToString::to_string).collect();
             Distribution::parse(&format!("ID={id}")).install_line(&packages)
         };
-        assert!(line("debian", &["flex", "bc"]).unwrap().ends_with("apt-get install --no-install-recommends flex bc"));
+        assert!(
+            line("debian", &["flex", "bc"])
+                .unwrap()
+                .ends_with("apt-get install --no-install-recommends flex bc")
+        );
         assert!(line("arch", &["flex"]).unwrap().ends_with("pacman -S --needed flex"));
         assert_eq!(line("debian", &[]), None);
         assert_eq!(line("nixos", &["flex"]), None);

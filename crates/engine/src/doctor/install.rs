@@ -31,13 +31,19 @@ enum Way {
 /// # Errors
 /// [`base::Kind::Host`] with the exact line to type: another distribution, neither root nor sudo, or the
 /// package manager failed.
-pub fn install(report: &Report, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn install(report: &Report, offline: bool, events: &Events, cancel: &Cancel) -> Result<()> {
     let packages = report.missing_packages();
     if packages.is_empty() {
         return Ok(());
     }
     if report.distribution.family != Family::Debian {
-        return Err(type_it(report, format!("{} is not installed on by allno itself", report.distribution.name)));
+        return Err(type_it(
+            report,
+            format!("allno installs packages on Debian only; this is {}", report.distribution.name),
+        ));
+    }
+    if offline {
+        return Err(type_it(report, "packages are missing, and --offline forbids to fetch them".to_string()));
     }
     let way = way(report, cancel)?;
     let task = events.task("installing", packages.join(" "));
@@ -107,7 +113,8 @@ fn run(way: &Way, words: &[&str], events: &Events, cancel: &Cancel) -> Result<()
 /// sudo talks to the person's terminal, so it stays in the terminal's group; what apt-get prints is shown.
 fn run_asking<'a>(words: impl Iterator<Item = &'a str>, cancel: &Cancel) -> Result<()> {
     let stderr = std::io::stderr();
-    let output = rustix::io::dup(&stderr).map_err(std::io::Error::from).context(|| "cannot copy stderr".into())?;
+    let output =
+        rustix::io::dup(&stderr).map_err(std::io::Error::from).context(|| "cannot copy stderr".into())?;
     let program = Program::new("sudo").arg("env").args(words);
     let mut running = program.start(Stdio::inherit(), Stdio::from(output), Stdio::inherit(), true)?;
     match running.wait(LIMIT, cancel)? {

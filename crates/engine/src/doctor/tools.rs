@@ -217,7 +217,8 @@ fn has_header(header: &str, cancel: &Cancel) -> Result<bool> {
     if find("gcc").is_none() {
         return Ok(Path::new("/usr/include").join(header).exists());
     }
-    let preprocess = Program::new("gcc").args(["-E", "-include", header, "-x", "c", "/dev/null", "-o", "/dev/null"]);
+    let preprocess =
+        Program::new("gcc").args(["-E", "-include", header, "-x", "c", "/dev/null", "-o", "/dev/null"]);
     Ok(unless_cancelled(preprocess.capture(LIMIT, cancel))?.is_some_and(|captured| captured.status.success()))
 }
 
@@ -232,14 +233,18 @@ fn unless_cancelled<T>(outcome: Result<T, Error>) -> Result<Option<T>> {
 /// The first word like 1.2 or 1.2.3 in what a program says of itself.
 fn version_in(text: &str) -> Option<String> {
     let not_version = |letter: char| !(letter.is_ascii_digit() || letter == '.');
-    text.lines().take(5).flat_map(|line| line.split(not_version)).map(|word| word.trim_matches('.')).find(|word| {
-        word.contains('.') && word.split('.').all(|part| !part.is_empty())
-    }).map(str::to_string)
+    text.lines()
+        .take(5)
+        .flat_map(|line| line.split(not_version))
+        .map(|word| word.trim_matches('.'))
+        .find(|word| word.contains('.') && word.split('.').all(|part| !part.is_empty()))
+        .map(str::to_string)
 }
 
 /// Whether `version` is before `least`, number by number; a missing number counts as 0.
 fn is_older(version: &str, least: &str) -> bool {
-    let numbers = |text: &str| -> Vec<u64> { text.split('.').map(|part| part.parse().unwrap_or(u64::MAX)).collect() };
+    let numbers =
+        |text: &str| -> Vec<u64> { text.split('.').map(|part| part.parse().unwrap_or(u64::MAX)).collect() };
     let (version, least) = (numbers(version), numbers(least));
     let length = version.len().max(least.len());
     let at = |list: &[u64], index: usize| list.get(index).copied().unwrap_or(0);

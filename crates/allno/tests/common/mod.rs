@@ -1,0 +1,162 @@
+//! What the tests of the whole command share: a project folder, the command with a deadline, its JSON.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Longer than the slowest build on two busy cores; a test that hangs is ended and fails.
+pub const BUILD_LIMIT: Duration = Duration::from_secs(45 * 60);
+
+/// A folder with a spec in it, gone at the end.
+pub struct Project {
+    pub folder: tempfile::TempDir,
+}
+
+impl Project {
+    /// A project whose allno.toml is `spec`.
+    pub fn new(spec: &str) -> Project {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("allno.toml"), spec).expect("a writable folder");
+        Project { folder }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).expect("a writable folder");
+    }
+
+    /// The command in this folder, with the store of the person who runs the tests: what one test built no other builds.
+    pub fn allno(&self, arguments: &[&str]) -> Allno {
+        Allno::new(self.path(), arguments)
+    }
+
+    /// Boots with --check and returns the report, which must say that all was met.
+    pub fn boot(&self, arguments: &[&str]) -> Value {
+        let mut all = vec!["boot", "--check", "--json"];
+        all.extend(arguments);
+        let run = self.allno(&all).run();
+        let report = run.json();
+        assert!(run.output.status.success(), "{}\n{}", report, run.stderr());
+        assert_eq!(report["passed"], true, "{report}");
+        report
+    }
+}
+
+/// One call of the command.
+pub struct Allno {
+    command: Command,
+}
+
+impl Allno {
+    #[expect(clippy::disallowed_methods, reason = "a test starts the command itself")]
+    pub fn new(folder: &Path, arguments: &[&str]) -> Allno {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_allno"));
+        command.current_dir(folder).args(arguments).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Allno { command }
+    }
+
+    pub fn store(mut self, store: &Path) -> Allno {
+        self.command.env("ALLNO_STORE", store);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Allno {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn command(&mut self) -> &mut Command {
+        &mut self.command
+    }
+
+    pub fn start(mut self) -> Child {
+        self.command.spawn().expect("the command starts")
+    }
+
+    pub fn run(self) -> Run {
+        let child = self.start();
+        Run { output: wait(child, BUILD_LIMIT) }
+    }
+}
+
+/// Waits for a child with a deadline, reading both its streams.
+pub fn wait(child: Child, limit: Duration) -> Output {
+    let id = child.id();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    match receiver.recv_timeout(limit) {
+        Ok(output) => output.expect("its output can be read"),
+        Err(_) => {
+            let process = rustix::process::Pid::from_raw(id as i32).expect("a process id");
+            let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+            panic!("allno took longer than {} s", limit.as_secs());
+        }
+    }
+}
+
+/// What one call did.
+pub struct Run {
+    pub output: Output,
+}
+
+impl Run {
+    pub fn code(&self) -> i32 {
+        self.output.status.code().expect("allno was not killed")
+    }
+
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout()).unwrap_or_else(|error| {
+            panic!("standard output is not one JSON object ({error}):\n{}\n{}", self.stdout(), self.stderr())
+        })
+    }
+
+    /// Asserts that it ended well.
+    pub fn ok(self) -> Run {
+        assert!(self.output.status.success(), "{}\n{}", self.stdout(), self.stderr());
+        self
+    }
+}
+
+/// A field of a JSON object that holds a path.
+pub fn path(value: &Value, name: &str) -> PathBuf {
+    PathBuf::from(value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")))
+}
+
+/// Runs a program of the host and returns its standard output; it must end with 0 within a minute.
+#[expect(clippy::disallowed_methods, reason = "a referee is started by the test itself")]
+pub fn referee(program: &str, arguments: &[&str]) -> String {
+    let child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|cause| panic!("the referee {program} is missing: {cause}"));
+    let output = wait(child, Duration::from_secs(60));
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Asks `ready` until it says yes or a minute is over.
+pub fn eventually(what: &str, mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !ready() {
+        assert!(Instant::now() < deadline, "still not: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
