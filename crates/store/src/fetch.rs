@@ -133,7 +133,8 @@ impl Store {
         events: &Events,
         cancel: &Cancel,
     ) -> Result<Fetched, Trouble> {
-        let id = Sha256::of(address.url.as_bytes()).short(20);
+        // By the label and not the URL, so that one mirror can go on with what another began.
+        let id = Sha256::of(address.label.as_bytes()).short(20);
         let doing = format!("fetching {} {}", source.name, address.version);
         let lock = Lock::take(&self.lock_path("partial", &id), Mode::Exclusive, &doing, events, cancel)?;
         // Another run may have fetched it while we waited.

@@ -267,3 +267,102 @@ impl Store {
         Ok(fetched)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HASH: &str = "a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4";
+
+    fn entry(name: &str, more: &str) -> String {
+        format!(
+            "[[source]]\nname = \"{name}\"\nversion = \"1\"\nfile = \"f.tar\"\nsha256 = \"{HASH}\"\n\
+             origin = \"debian pool/main/m/f.tar\"\n{more}"
+        )
+    }
+
+    fn read(text: &str) -> Result<LockFile> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("allno.lock");
+        fs::write(&path, text).unwrap();
+        LockFile::read(&path)
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_empty_and_one_that_is_empty_too() {
+        assert_eq!(LockFile::read(Path::new("/no/such/allno.lock")).unwrap().entries().count(), 0);
+        assert_eq!(read("\n").unwrap().entries().count(), 0);
+    }
+
+    #[test]
+    fn what_is_wrong_is_shown_where_it_stands() {
+        let good = format!("format = 1\n{}", entry("musl", ""));
+        assert_eq!(read(&good).unwrap().entry("musl").unwrap().sha256.to_string(), HASH);
+        for (text, line, says) in [
+            ("format = 1\nfrmat = 2\n".to_string(), 2, "unknown field `frmat`"),
+            (format!("format = 1\n{}", entry("musl", "size = 3\n")), 8, "unknown field `size`"),
+            ("format = 7\n".to_string(), 1, "format 1 only"),
+            ("format = \n".to_string(), 1, ""),
+            (good.replace("a9a1", "zzzz"), 6, "64 hexadecimal digits"),
+            (good.replace("f.tar\"\nsha", "../f\"\nsha"), 5, "cannot be a name"),
+            (good.replace("debian pool", "mirror pool"), 7, "an origin is"),
+            (good.clone() + &entry("musl", ""), 9, "stands in the lock file twice"),
+            (good.replace("version = \"1\"", "version = 1"), 4, "string"),
+        ] {
+            let error = read(&text).unwrap_err();
+            assert_eq!(error.kind(), base::Kind::Input, "{text}");
+            let snippet = error.snippet().unwrap_or_else(|| panic!("no place for {text}"));
+            assert_eq!(snippet.line, line, "{error} in {text}");
+            assert!(error.to_string().contains(says), "{error}");
+            assert!(error.hints()[0].starts_with("to make it anew: rm "), "{error:?}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("l"), [0xff, 0xfe]).unwrap();
+        assert_eq!(LockFile::read(&folder.path().join("l")).unwrap_err().kind(), base::Kind::Input);
+    }
+
+    #[test]
+    fn writing_what_is_there_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("allno.lock");
+        let mut lock = LockFile::read(&path).unwrap();
+        let locked = Locked {
+            version: "1".into(),
+            file: "f".into(),
+            sha256: HASH.parse().unwrap(),
+            origin: "debian pool/f".into(),
+        };
+        lock.entries.insert("b".into(), locked.clone());
+        lock.entries.insert("a".into(), locked);
+        lock.write().unwrap();
+        let before = fs::metadata(&path).unwrap().modified().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        LockFile::read(&path).unwrap().write().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+        assert!(lock.text().find("name = \"a\"") < lock.text().find("name = \"b\""));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let nowhere = LockFile { path: "/no/such/folder/allno.lock".into(), ..lock };
+        assert!(nowhere.write().unwrap_err().message().contains("/no/such/folder/allno.lock"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_entry_is_read_back(version in "\\PC*", path in "(?s).*", name in "[a-z][a-z0-9.-]{0,9}") {
+            let locked = Locked {
+                version,
+                file: "f".into(),
+                sha256: Sha256::of(b""),
+                origin: format!("debian pool/{path}"),
+            };
+            let lock = LockFile { path: PathBuf::new(), entries: BTreeMap::from([(name, locked)]) };
+            prop_assert_eq!(parse(Path::new(""), &lock.text()).unwrap(), lock.entries);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "(?s).{0,80}") {
+            let _ = parse(Path::new("allno.lock"), &text);
+        }
+    }
+}
