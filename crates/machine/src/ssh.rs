@@ -18,12 +18,15 @@ use crate::pattern::Fatal;
 
 /// How often a closed port is tried again.
 const RETRY: Duration = Duration::from_millis(20);
-/// A connection without an answer gets a younger sister after this, or an eighth of the time waited so far. SLiRP
-/// accepts before the guest exists, and asks for the guest's hardware address only once per connection.
-const SISTER: Duration = Duration::from_millis(200);
-/// How many connections may be open at once: sshd penalises a source that opens many and authenticates on none
-/// (sshd_config(5) PerSourcePenalties, MaxStartups).
+/// A connection without an answer gets a younger sister after this. SLiRP accepts before the guest exists and keeps the
+/// first packet for a second while it looks for the guest (libslirp, src/slirp.c if_encap), so sisters this far apart
+/// leave no gap.
+const SISTER: Duration = Duration::from_millis(500);
+/// How many connections may wait at once. Each that reaches sshd costs the guest a process, and sshd penalises a source
+/// that opens many and authenticates on none (sshd_config(5), PerSourcePenalties).
 const CONNECTIONS: usize = 4;
+/// How long a silent connection is kept for certain: sshd on a busy host takes its time to greet.
+const KEPT: Duration = Duration::from_secs(10);
 /// What every SSH server says first (RFC 4253, 4.2).
 const BANNER: &[u8] = b"SSH-";
 
@@ -139,19 +142,11 @@ impl Access {
         wait: &Wait,
     ) -> Result<Duration, Box<Stopped>> {
         let began = Instant::now();
-        let mut attempts: Vec<Attempt> = Vec::new();
+        let mut attempts = Attempts::default();
         let mut cursor = cursor;
         loop {
-            attempts.retain_mut(Attempt::is_pending);
-            if attempts.iter().any(|attempt| attempt.heard) {
+            if attempts.hear_banner(self.address) {
                 return Ok(console.began().elapsed());
-            }
-            let patience = SISTER.max(began.elapsed() / 8);
-            if attempts.last().is_none_or(|youngest| youngest.began.elapsed() >= patience) {
-                if attempts.len() == CONNECTIONS {
-                    attempts.remove(0);
-                }
-                attempts.extend(Attempt::start(self.address));
             }
             let deadline = wait.deadline.min(Instant::now() + RETRY);
             let pause = Wait { wanted: &[], deadline, ..*wait };
@@ -187,12 +182,57 @@ fn option_path(path: &Path) -> String {
     format!("\"{path}\"")
 }
 
+/// The connections that wait for the banner, oldest first.
+#[derive(Debug, Default)]
+struct Attempts {
+    waiting: Vec<Attempt>,
+    /// Whether the guest has refused or closed one: then it is there, and a silent connection only waits for sshd.
+    guest_is_there: bool,
+}
+
+impl Attempts {
+    /// Looks at all and opens another where that makes sense; whether one has heard the banner.
+    fn hear_banner(&mut self, address: SocketAddr) -> bool {
+        let mut heard = false;
+        let before = self.waiting.len();
+        self.waiting.retain_mut(|attempt| match attempt.look() {
+            Look::Banner => {
+                heard = true;
+                true
+            }
+            Look::Silent => true,
+            Look::Closed => false,
+        });
+        if !heard && self.waiting.len() < before {
+            // The guest is there and sshd is not: what waited longer waits for a first packet that was lost.
+            self.guest_is_there = true;
+            self.waiting.clear();
+        }
+        let patience = if self.guest_is_there { KEPT } else { SISTER };
+        if !heard && self.waiting.last().is_none_or(|youngest| youngest.began.elapsed() >= patience) {
+            if self.waiting.len() == CONNECTIONS {
+                // The oldest may be about to be greeted; the second oldest is no better than a new one.
+                let gone = if self.waiting[0].began.elapsed() >= KEPT { 0 } else { 1 };
+                self.waiting.remove(gone);
+            }
+            self.waiting.extend(Attempt::start(address));
+        }
+        heard
+    }
+}
+
 /// One connection that waits for the banner.
 #[derive(Debug)]
 struct Attempt {
     stream: TcpStream,
     began: Instant,
-    heard: bool,
+}
+
+/// What a look at a connection found.
+enum Look {
+    Banner,
+    Silent,
+    Closed,
 }
 
 impl Attempt {
@@ -200,19 +240,16 @@ impl Attempt {
         // Loopback answers at once; a tap guest that is not there yet does not.
         let stream = TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok()?;
         stream.set_nonblocking(true).ok()?;
-        Some(Attempt { stream, began: Instant::now(), heard: false })
+        Some(Attempt { stream, began: Instant::now() })
     }
 
-    /// Whether it is worth keeping: not closed, nothing but a banner heard.
-    fn is_pending(&mut self) -> bool {
+    fn look(&mut self) -> Look {
         let mut bytes = [0; 256];
         match self.stream.read(&mut bytes) {
-            Ok(0) => false,
-            Ok(count) => {
-                self.heard = bytes[..count].starts_with(BANNER);
-                self.heard
-            }
-            Err(cause) => cause.kind() == std::io::ErrorKind::WouldBlock,
+            Ok(count) if bytes[..count].starts_with(BANNER) => Look::Banner,
+            Err(cause) if cause.kind() == std::io::ErrorKind::WouldBlock => Look::Silent,
+            Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => Look::Silent,
+            Ok(_) | Err(_) => Look::Closed,
         }
     }
 }
