@@ -12,7 +12,8 @@ fn the_built_in_node_is_reached_by_ssh() {
     let run = common::Allno::new(folder.path(), &["boot", "--check", "--json"]).run().ok();
     let report = run.json();
     assert_eq!(report["passed"], true);
-    let seen: Vec<&str> = report["expectations"].as_array().unwrap().iter().filter_map(|it| it["seen"].as_str()).collect();
+    let seen: Vec<&str> =
+        report["expectations"].as_array().unwrap().iter().filter_map(|it| it["seen"].as_str()).collect();
     for wanted in ["Linux node 6.12", "uid=0(root)", "uid=1000(user)", "(ED25519)"] {
         assert!(seen.iter().any(|line| line.contains(wanted)), "no {wanted} in {seen:?}");
     }
@@ -67,7 +68,8 @@ fn without_ip_a_dhcp_client_of_the_node_asks() {
     let built = project.allno(&["build", "--json"]).run().ok().json();
     let append: Vec<&str> =
         built["append"].as_str().unwrap().split(' ').filter(|word| !word.starts_with("ip=")).collect();
-    let line: Vec<String> = built["qemu"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_string()).collect();
+    let line: Vec<String> =
+        built["qemu"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_string()).collect();
     let at = line.iter().position(|word| word == "-append").unwrap();
     let mut own = line.clone();
     own[at + 1] = append.join(" ");
@@ -83,7 +85,8 @@ fn without_ip_a_dhcp_client_of_the_node_asks() {
 #[test]
 fn the_kernel_unpacks_every_compression() {
     for compression in ["none", "gzip", "zstd", "xz", "lz4"] {
-        let spec = format!("[initramfs]\ncompression = \"{compression}\"\n[[expect]]\nconsole = \"node ready\"\n");
+        let spec =
+            format!("[initramfs]\ncompression = \"{compression}\"\n[[expect]]\nconsole = \"node ready\"\n");
         Project::new(&spec).boot(&[]);
     }
 }
@@ -113,13 +116,18 @@ fn files_arrive_as_the_spec_says() {
     let report = project.boot(&[]);
     let image = std::fs::read(path(&report["built"], "initramfs")).unwrap();
     let holds = |text: &[u8]| image.windows(text.len()).any(|window| window == text);
-    assert!(!holds(b"ssh_host_ed25519_key\0-----BEGIN") && !holds(b"OPENSSH PRIVATE KEY-----\nb3"), "a private key in the image");
+    assert!(
+        !holds(b"ssh_host_ed25519_key\0-----BEGIN") && !holds(b"OPENSSH PRIVATE KEY-----\nb3"),
+        "a private key in the image"
+    );
 }
 
 /// An /init of one's own is process 1, and its text is asserted.
 #[test]
 fn an_init_of_ones_own_takes_the_place_of_ours() {
-    let project = Project::new("[initramfs]\ninit = \"init\"\n[[expect]]\nconsole = \"mine: 1\"\n[[expect]]\nqemu_exit = 0\n");
+    let project = Project::new(
+        "[initramfs]\ninit = \"init\"\n[[expect]]\nconsole = \"mine: 1\"\n[[expect]]\nqemu_exit = 0\n",
+    );
     project.write("init", "#!/bin/sh\necho \"mine: $$\"\nexec reboot -f\n");
     project.boot(&[]);
 }
@@ -164,7 +172,8 @@ fn series_6_1_boots_too() {
 /// A boot that fails says what it waited for, what ended it, the last lines and how to do it again.
 #[test]
 fn a_failed_boot_explains_itself() {
-    let project = Project::new("[initramfs]\ninit = \"init\"\n[[expect]]\nconsole = \"never said\"\nwithin = 40\n");
+    let project =
+        Project::new("[initramfs]\ninit = \"init\"\n[[expect]]\nconsole = \"never said\"\nwithin = 40\n");
     project.write("init", "#!/bin/sh\necho going down\nexit 3\n");
     let run = project.allno(&["boot", "--check"]).run();
     assert_eq!(run.code(), 1);

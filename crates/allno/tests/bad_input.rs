@@ -1,0 +1,135 @@
+//! What a person types wrong, and what this host lacks: each error says what, where, why and what next. None of these
+//! tests builds anything.
+
+mod common;
+
+use common::{Allno, Project};
+
+/// The exit code and what was said, for `allno build` on this spec.
+fn build(spec: &str) -> (i32, String) {
+    let run = Project::new(spec).allno(&["build"]).run();
+    (run.code(), run.stderr())
+}
+
+fn refused(spec: &str, wanted: &[&str]) {
+    let (code, text) = build(spec);
+    assert_eq!(code, 2, "{text}");
+    for wanted in wanted {
+        assert!(text.contains(wanted), "no {wanted:?} in:\n{text}");
+    }
+}
+
+#[test]
+fn an_unknown_key_names_the_line_and_the_nearest_key() {
+    refused(
+        "[kernel]\nseries = \"6.12\"\nrung = [\"net\"]\n",
+        &["unknown key `rung`", "allno.toml:3", "rungs"],
+    );
+    refused("[[expect]]\nconsole = \"x\"\nprnts = \"y\"\n", &["allno.toml:3", "prints"]);
+    refused("[netwrok]\n", &["netwrok", "allno.toml:1", "network"]);
+}
+
+#[test]
+fn a_wrong_type_says_what_was_expected() {
+    refused("[kernel]\nseries = 6.12\n", &["expected a string", "allno.toml:2"]);
+    refused("[machine]\nmemory = \"much\"\n", &["256M", "allno.toml:2"]);
+    refused("[[file]]\nto = \"/a\"\ntext = \"\"\nmode = \"rwx\"\n", &["0644", "allno.toml:4"]);
+}
+
+#[test]
+fn names_that_do_not_exist_are_answered_with_those_that_do() {
+    refused("[kernel]\nseries = \"5.6\"\n", &["5.6", "6.12", "allno.toml:2"]);
+    refused("[kernel]\nrungs = [\"consol\"]\n", &["consol", "console"]);
+    refused("[userland]\nrecipes = [\"busybx\"]\n", &["busybx", "busybox", "allno.toml:2"]);
+    refused("[machine]\nname = \"q53\"\n", &["q53", "q35", "allno.toml:2"]);
+}
+
+#[test]
+fn a_missing_file_is_named_with_its_line() {
+    refused("[kernel]\npath = \"../no-such-tree\"\n", &["no-such-tree", "allno.toml:2"]);
+    refused("[initramfs]\ninit = \"no-init\"\n", &["no-init", "allno.toml:2"]);
+    refused("[[file]]\nto = \"/a\"\nfrom = \"no-file\"\n", &["no-file", "allno.toml:3"]);
+    refused("[kernel]\npatches = [\"no.patch\"]\n", &["no.patch", "allno.toml:2"]);
+}
+
+#[test]
+fn what_the_kernel_would_swallow_is_refused() {
+    refused("[network]\naddress = \"10.0.2.15\"\n", &["10.0.2.15/24", "allno.toml:2"]);
+    refused(
+        "[network]\naddress = \"10.0.2.15/24\"\ngateway = \"10.0.9.1\"\n",
+        &["10.0.9.1", "default route", "allno.toml:3"],
+    );
+    refused("[network]\nhostname = \"a.b\"\n", &["a.b", "allno.toml:2"]);
+}
+
+#[test]
+fn a_module_is_refused_with_its_reason() {
+    refused("[kernel]\nconfig = [\"E1000=m\"]\n", &["loadable module", "E1000=y", "allno.toml:2"]);
+}
+
+#[test]
+fn a_private_key_is_not_taken_for_a_public_one() {
+    let project = Project::new("[accounts]\nauthorized_keys = [\"id\"]\n");
+    project.write("id", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n");
+    let run = project.allno(&["build"]).run();
+    assert_eq!(run.code(), 2);
+    assert!(run.stderr().contains("public key"), "{}", run.stderr());
+}
+
+#[test]
+fn a_spec_that_is_not_there_is_the_users_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Allno::new(folder.path(), &["build", "no-such.toml"]).run();
+    assert_eq!(run.code(), 2, "{}", run.stderr());
+    assert!(run.stderr().contains("no-such.toml"));
+}
+
+#[test]
+fn errors_are_json_when_asked() {
+    let run = Project::new("[kernel]\nsries = \"6.12\"\n").allno(&["build", "--json"]).run();
+    assert_eq!(run.code(), 2);
+    let error = &run.json()["error"];
+    assert_eq!(error["kind"], "input");
+    assert_eq!(error["line"], 2);
+}
+
+#[test]
+fn offline_with_an_empty_store_says_what_is_missing() {
+    let store = tempfile::tempdir().unwrap();
+    let run = Project::new("").allno(&["build", "--offline"]).store(store.path()).run();
+    assert_eq!(run.code(), 3, "{}", run.stderr());
+    assert!(run.stderr().contains("offline"), "{}", run.stderr());
+}
+
+/// Every origin that was tried and what each said. Nothing listens on port 9 of loopback, and no mirror is set up.
+#[test]
+fn no_network_names_every_origin() {
+    let store = tempfile::tempdir().unwrap();
+    let project = Project::new("[sources]\nmirror = \"http://127.0.0.1:9\"\n");
+    let run = project.allno(&["build"]).store(store.path()).env("PATH", empty_path().path()).run();
+    assert_eq!(run.code(), 3, "{}", run.stderr());
+}
+
+/// A missing compiler is the host's lack, with the doctor's line.
+#[test]
+fn a_missing_tool_exits_3_and_names_the_doctor() {
+    let path = empty_path();
+    let store = tempfile::tempdir().unwrap();
+    let run = Project::new("").allno(&["build"]).store(store.path()).env("PATH", path.path()).run();
+    assert_eq!(run.code(), 3, "{}", run.stderr());
+    let text = run.stderr();
+    assert!(text.contains("gcc") && text.contains("doctor"), "{text}");
+}
+
+/// A PATH with nothing but a shell and ssh-keygen in it.
+fn empty_path() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for program in ["sh", "ssh-keygen"] {
+        let real = ["/bin", "/usr/bin"]
+            .iter()
+            .map(|it| std::path::Path::new(it).join(program))
+            .find(|it| it.exists());
+        std::os::unix::fs::symlink(real.unwrap(), folder.path().join(program)).unwrap();
+    }
+    folder
+}

@@ -1,0 +1,243 @@
+//! Building: the same bytes each time, whole after any death, and refusals that help.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Duration;
+
+use common::{Allno, Project, path, referee, wait};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A kernel that only just starts an initramfs and prints, and busybox: a third of the node's work.
+const SMALL: &str = "[kernel]\nrungs = [\"console\", \"programs\", \"pvh\", \"acpi\"]\n[userland]\nrecipes = [\"busybox\"]\n\
+                     [accounts]\nauthorized_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\"]\n\
+                     [initramfs]\ninit = \"init\"\n[[expect]]\nconsole = \"small: up\"\n[[expect]]\nqemu_exit = 0\n";
+const INIT: &str = "#!/bin/sh\necho small: up\nexec reboot -f\n";
+
+fn small() -> Project {
+    let project = Project::new(SMALL);
+    project.write("init", INIT);
+    project
+}
+
+/// The store of the person who runs the tests.
+fn usual_store() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    set("ALLNO_STORE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|it| it.join("allno")))
+        .or_else(|| set("HOME").map(|it| it.join(".cache/allno")))
+        .expect("a store")
+}
+
+/// A fresh store that needs no network: the usual one's sources, hard-linked.
+fn store_with_sources(folder: &Path, project: &Project) -> PathBuf {
+    project.allno(&["build"]).run().ok();
+    let store = folder.join("store");
+    std::fs::create_dir_all(&store).unwrap();
+    let sources = usual_store().join("sources").display().to_string();
+    referee("cp", &["-rl", &sources, store.to_str().unwrap()]);
+    store
+}
+
+/// Two builds, in different folders, at different times, one with a compiler cache and one without, and by
+/// different users where the test may change user: the same bytes.
+#[test]
+fn two_builds_give_the_same_bytes() {
+    let project = small();
+    let first = project.allno(&["build", "--json"]).run().ok().json();
+    let folder =
+        tempfile::Builder::new().prefix("a-much-longer-name-than-the-other-store-has").tempdir().unwrap();
+    let store = store_with_sources(folder.path(), &project);
+    let mut again = project.allno(&["build", "--json", "--offline"]).store(&store).env("CCACHE_DISABLE", "1");
+    if rustix::process::getuid().is_root() {
+        // Debian's "nobody", who has no home of their own.
+        referee("chown", &["-R", "65534:65534", folder.path().to_str().unwrap()]);
+        referee("chown", &["-R", "65534:65534", project.path().to_str().unwrap()]);
+        use std::os::unix::process::CommandExt;
+        again = again.env("HOME", folder.path());
+        again.command().uid(65534).gid(65534);
+    }
+    let second = again.run().ok().json();
+    assert_ne!(path(&first, "kernel"), path(&second, "kernel"));
+    for file in ["kernel", "vmlinux", "config", "initramfs"] {
+        referee("cmp", &[first[file].as_str().unwrap(), second[file].as_str().unwrap()]);
+    }
+}
+
+/// SIGKILL at many random moments of a build; the next build goes on, what comes out is what an undisturbed build makes,
+/// and no compiler is left running.
+#[test]
+fn a_build_killed_many_times_ends_whole() {
+    const KILLS: u32 = 20;
+    let project = small();
+    let undisturbed = project.allno(&["build", "--json"]).run().ok().json();
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_with_sources(folder.path(), &project);
+    let cache = usual_store().join("ccache");
+    let build =
+        || project.allno(&["build", "--json", "--offline"]).store(&store).env("CCACHE_DIR", &cache).start();
+    let mut random = Random(u64::from(std::process::id()) * 2_654_435_761 + 1);
+    println!("seed {}", random.0);
+    let mut killed = 0;
+    for round in 0..KILLS {
+        let moment = Duration::from_millis(random.below(400 * u64::from(round + 1)));
+        let mut child = build();
+        std::thread::sleep(moment);
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        kill(&child, Signal::KILL);
+        child.wait().unwrap();
+        killed += 1;
+        common::eventually("no process of the killed build is left", || !anybody_in(&store));
+    }
+    assert!(killed > 3, "only {killed} builds could be killed");
+    let output = wait(build(), common::BUILD_LIMIT);
+    let run = common::Run { output };
+    let built = run.ok().json();
+    for file in ["kernel", "initramfs"] {
+        referee("cmp", &[undisturbed[file].as_str().unwrap(), built[file].as_str().unwrap()]);
+    }
+    let verified = project.allno(&["gc", "--verify"]).store(&store).run();
+    assert_eq!(verified.code(), 0, "{}{}", verified.stdout(), verified.stderr());
+}
+
+/// Ctrl-C: the command ends with 1 soon, its children are gone, the store is whole.
+#[test]
+fn an_interrupted_build_leaves_nothing_behind() {
+    let project = small();
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_with_sources(folder.path(), &project);
+    let child = project.allno(&["build", "--offline"]).store(&store).start();
+    common::eventually("the build runs a child", || anybody_in(&store));
+    kill(&child, Signal::INT);
+    let output = wait(child, Duration::from_secs(30));
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    common::eventually("no process of the interrupted build is left", || !anybody_in(&store));
+    assert_eq!(project.allno(&["gc", "--verify"]).store(&store).run().code(), 0);
+}
+
+/// Two at once: one waits and says for what, and both end with the same files.
+#[test]
+fn two_builds_at_once_share_the_work() {
+    let project = small();
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_with_sources(folder.path(), &project);
+    let cache = usual_store().join("ccache");
+    let start =
+        || project.allno(&["build", "--json", "--offline"]).store(&store).env("CCACHE_DIR", &cache).start();
+    let first = start();
+    common::eventually("the first build works", || anybody_in(&store));
+    let second = wait(start(), common::BUILD_LIMIT);
+    let first = wait(first, common::BUILD_LIMIT);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned() + &String::from_utf8_lossy(&first.stderr);
+    assert!(said.to_lowercase().contains("waiting"), "{said}");
+    let kernel = |output: std::process::Output| path(&common::Run { output }.ok().json(), "kernel");
+    assert_eq!(kernel(first), kernel(second));
+}
+
+/// An option that Kconfig drops is an error with the option, its origin, and what its dependencies want.
+#[test]
+fn a_dropped_option_is_refused_with_what_it_depends_on() {
+    let spec =
+        format!("{}config = [\"SATA_AHCI=y\"]\n", SMALL.split_inclusive('\n').take(2).collect::<String>());
+    let run = Project::new(&spec).allno(&["build"]).run();
+    assert_eq!(run.code(), 2, "{}", run.stderr());
+    let text = run.stderr();
+    for wanted in ["CONFIG_SATA_AHCI", "allno.toml:3", "drivers/ata/Kconfig", "ATA is n"] {
+        assert!(text.contains(wanted), "no {wanted} in:\n{text}");
+    }
+}
+
+/// Why a thing is built again: the input that changed, from what to what. The small kernel again, with one leaf option.
+#[test]
+fn verbose_says_which_input_changed() {
+    let project = small();
+    project.allno(&["build"]).run().ok();
+    project.write("init", "#!/bin/sh\necho small: up, changed\nexec reboot -f\n");
+    let run = project.allno(&["build", "-v"]).run().ok();
+    let text = run.stderr();
+    assert!(text.contains("/init"), "{text}");
+    assert!(!text.contains("building kernel"), "an edit of /init built the kernel:\n{text}");
+    let run = project.allno(&["build", "-v"]).run().ok();
+    assert!(!run.stderr().contains("building"), "{}", run.stderr());
+}
+
+/// A build step that fails: its command, its last lines, and a log that is there.
+#[test]
+fn a_failing_step_shows_its_last_lines_and_its_log() {
+    let project = small();
+    project.write("hello.toml", HELLO);
+    std::fs::create_dir(project.path().join("hello")).unwrap();
+    project.write("hello/hello.c", "int main(void) { return nothing; }\n");
+    project.write("allno.toml", &SMALL.replace("[\"busybox\"]", "[\"busybox\", \"./hello.toml\"]"));
+    let run = project.allno(&["build"]).run();
+    assert_eq!(run.code(), 1, "{}", run.stderr());
+    let text = run.stderr();
+    assert!(text.contains("nothing") && text.contains("undeclared"), "{text}");
+    let log = text
+        .lines()
+        .find_map(|line| line.split("log: ").nth(1))
+        .unwrap_or_else(|| panic!("no log in:\n{text}"));
+    assert!(std::fs::read_to_string(log.trim()).unwrap().contains("undeclared"), "{log}");
+    project.write(
+        "hello/hello.c",
+        "#include <stdio.h>\nint main(void) { puts(\"hello from source\"); return 0; }\n",
+    );
+    project.write("init", "#!/bin/sh\nhello\necho small: up\nexec reboot -f\n");
+    let spec = SMALL.replace("[\"busybox\"]", "[\"busybox\", \"./hello.toml\"]");
+    project.write("allno.toml", &format!("{spec}[[expect]]\nconsole = \"hello from source\"\n"));
+    project.boot(&[]);
+}
+
+const HELLO: &str = r#"
+name = "hello"
+about = "a program of one's own"
+license = "CC0-1.0"
+kind = "program"
+path = "hello"
+needs = ["musl"]
+provides = ["bin/hello"]
+[build]
+script = 'mkdir -p "$OUT/bin"; musl-gcc -Os -o "$OUT/bin/hello" hello.c'
+"#;
+
+fn kill(child: &Child, signal: Signal) {
+    let id = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(id, signal).unwrap();
+}
+
+/// Whether any process works in `store`: its current folder or its command line lies there.
+fn anybody_in(store: &Path) -> bool {
+    let store = store.canonicalize().unwrap();
+    let Ok(processes) = std::fs::read_dir("/proc") else { return false };
+    processes.flatten().map(|entry| entry.path()).any(|process| {
+        let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+        let dead = stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']));
+        let inside = std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&store));
+        let kernel_or_us = !process
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().bytes().all(|it| it.is_ascii_digit()));
+        inside && !dead && !kernel_or_us
+    })
+}
+
+/// A linear congruential generator (Knuth's MMIX constants): enough to pick moments, and a printed seed repeats them.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit.max(1)
+    }
+}
+
+/// The command itself must not be needed from this folder.
+#[test]
+fn the_small_kernel_boots() {
+    let project = small();
+    let report = project.boot(&[]);
+    assert_eq!(report["expectations"].as_array().unwrap().len(), 2);
+    let _ = Allno::new(project.path(), &["gc", "--dry-run"]).run().ok();
+}
