@@ -12,7 +12,7 @@ use base::{Event, Events, Size, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::layout;
-use crate::terminal::{Look, Style, stderr_width, tame, write_stderr};
+use crate::terminal::{Look, Style, Unechoed, stderr_width, tame, write_stderr};
 
 /// Without a terminal, a task that has run so long says that it began.
 const FIRST_SIGN: Duration = Duration::from_secs(5);
@@ -22,8 +22,6 @@ const NEXT_SIGN: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(250);
 /// A bar appears only once its task has run this long, so that short ones don't flicker.
 const BAR_DELAY: Duration = Duration::from_millis(150);
-/// Columns of a bar's right part: the bar, the count and the time.
-const BAR_ROOM: usize = 48;
 /// No task has this number (they count from 1): its end means that drawing ends.
 const STOP: u64 = 0;
 
@@ -31,6 +29,7 @@ const STOP: u64 = 0;
 pub struct Drawing {
     sender: Sender<Event>,
     thread: JoinHandle<()>,
+    _unechoed: Option<Unechoed>,
 }
 
 impl Drawing {
@@ -41,7 +40,8 @@ impl Drawing {
             let mut canvas = Canvas::new(look, verbose, stderr_width, Box::new(write_stderr));
             canvas.follow(&receiver);
         });
-        Drawing { sender, thread }
+        let _unechoed = if look.terminal { Unechoed::new() } else { None };
+        Drawing { sender, thread, _unechoed }
     }
 
     /// Where events are to be sent.
@@ -140,9 +140,11 @@ impl Canvas {
 
     /// What a bar says left of itself, cut or padded to its room.
     fn bar_text(&self, id: u64, detail: &str) -> String {
-        let what = self.running.get(&id).map_or("", |task| task.what.as_str());
+        let task = self.running.get(&id);
+        let what = task.map_or("", |task| task.what.as_str());
         let text = if detail.is_empty() { what.to_string() } else { format!("{what}  {detail}") };
-        let room = (self.width)().saturating_sub(layout::TEXT_COLUMN + BAR_ROOM + 2).max(8);
+        let room =
+            (self.width)().saturating_sub(layout::TEXT_COLUMN + right_columns(task.and_then(kind))).max(8);
         let text = layout::fit(&text, room);
         let padding = " ".repeat(room.saturating_sub(text.chars().count()));
         format!("{text}{padding}")
@@ -151,9 +153,9 @@ impl Canvas {
     fn advance(&mut self, id: u64, progress: (u64, Option<u64>, Unit), detail: &str) {
         let Some(task) = self.running.get_mut(&id) else { return };
         let (done, total, unit) = progress;
-        let kind = |(_, total, unit): (u64, Option<u64>, Unit)| (total.is_some(), unit);
-        let changed = task.progress.map(kind) != Some(kind(progress));
+        let before = kind(task);
         task.progress = Some(progress);
+        let changed = before != kind(task);
         let Some(bar) = task.bar.clone() else { return };
         let text = self.bar_text(id, detail);
         if changed {
@@ -195,17 +197,17 @@ impl Canvas {
         for id in due {
             let text = self.bar_text(id, "");
             let Some(task) = self.running.get_mut(&id) else { continue };
-            let kind = task.progress.map(|(_, total, unit)| (total.is_some(), unit));
             let bar = ProgressBar::no_length()
-                .with_style(style(kind))
+                .with_style(style(kind(task)))
                 .with_prefix(task.doing)
                 .with_message(text)
                 .with_elapsed(now.duration_since(task.began));
+            // Only a bar that belongs to the others is drawn by them; one outside draws for itself.
+            let bar = self.bars.add(bar);
             if let Some((done, total, _)) = task.progress {
                 total.inspect(|&total| bar.set_length(total.max(done)));
                 bar.set_position(done);
             }
-            let bar = self.bars.add(bar);
             bar.tick();
             task.bar = Some(bar);
         }
@@ -252,22 +254,34 @@ fn count((done, total, unit): (u64, Option<u64>, Unit)) -> String {
     }
 }
 
-/// indicatif's template for [`style`].
-fn template(progress: Option<(bool, Unit)>) -> &'static str {
-    match progress {
-        None => "  {prefix:<10}{msg}  {blank:38} {took:>9}",
-        Some((true, _)) => "  {prefix:<10}{msg}  {bar:18} {count:>19} {took:>9}",
-        Some((false, _)) => "  {prefix:<10}{msg}  {blank:18} {count:>19} {took:>9}",
+/// What a bar can show of a task: `None` before the first progress, then whether the total is known and what is counted.
+fn kind(task: &Running) -> Option<(bool, Unit)> {
+    task.progress.map(|(_, total, unit)| (total.is_some(), unit))
+}
+
+/// indicatif's template for a kind of bar.
+fn template(kind: Option<(bool, Unit)>) -> &'static str {
+    match kind {
+        None => "  {prefix:<10}{msg}  {took:>9}",
+        Some((true, _)) => "  {prefix:<10}{msg}  {bar:14} {count:>19} {took:>9}",
+        Some((false, _)) => "  {prefix:<10}{msg}  {count:>9} {took:>9}",
     }
 }
 
-/// The look of a bar: `None` before the first progress, then whether the total is known and what is counted.
-fn style(progress: Option<(bool, Unit)>) -> ProgressStyle {
-    let unit = progress.map_or(Unit::Steps, |(_, unit)| unit);
-    ProgressStyle::with_template(template(progress))
+/// The columns right of the message in [`template`].
+fn right_columns(kind: Option<(bool, Unit)>) -> usize {
+    match kind {
+        None => 2 + 9,
+        Some((true, _)) => 2 + 14 + 1 + 19 + 1 + 9,
+        Some((false, _)) => 2 + 9 + 1 + 9,
+    }
+}
+
+fn style(kind: Option<(bool, Unit)>) -> ProgressStyle {
+    let unit = kind.map_or(Unit::Steps, |(_, unit)| unit);
+    ProgressStyle::with_template(template(kind))
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
-        .with_key("blank", |_: &ProgressState, _: &mut dyn std::fmt::Write| {})
         .with_key("took", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             let _ = out.write_str(&layout::clock(state.elapsed()));
         })

@@ -63,6 +63,27 @@ fn word_style(word: &str) -> Style {
     }
 }
 
+/// `text` in lines of at most `width` columns, each further one indented to the text's column.
+pub fn wrap(text: &str, width: usize) -> String {
+    let room = width.saturating_sub(TEXT_COLUMN).max(20);
+    let mut wrapped = String::new();
+    let mut column = 0;
+    for word in tame(text).split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > room {
+            wrapped.push('\n');
+            wrapped.push_str(&" ".repeat(TEXT_COLUMN));
+            column = 0;
+        } else if column > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped.push_str(word);
+        column += length;
+    }
+    wrapped
+}
+
 /// The text of `doing what detail` cut to `room` columns, for the line of a bar.
 pub fn fit(text: &str, room: usize) -> String {
     let text = tame(text);
@@ -76,13 +97,13 @@ pub fn fit(text: &str, room: usize) -> String {
 
 /// An error, for a person.
 pub fn error(look: Look, error: &Error) -> String {
+    if error.kind() == base::Kind::Cancelled {
+        // What was under way when the person stopped it is no news to them.
+        return "stopped on request\n".to_string();
+    }
     let frame = |mark: &str| look.paint(Style::Frame, mark);
-    let (word, style) = match error.kind() {
-        base::Kind::Cancelled => ("stopped", Style::Warning),
-        _ => ("error", Style::Error),
-    };
-    let message = tame(error.message());
-    let mut drawn = format!("{}: {}\n", look.paint(style, word), look.paint(Style::Strong, &message));
+    let message = look.paint(Style::Strong, &tame(error.message()));
+    let mut drawn = format!("{}: {message}\n", look.paint(Style::Error, "error"));
     if let Some(snippet) = error.snippet() {
         drawn.push_str(&format!("  {} {}:{}\n", frame("-->"), snippet.path.display(), snippet.line));
         drawn.push_str(&format!("   {}  {}\n", frame("|"), tame(&snippet.text)));
@@ -170,6 +191,15 @@ mod tests {
     }
 
     #[test]
+    fn long_text_wraps_between_words() {
+        let indent = " ".repeat(TEXT_COLUMN);
+        assert_eq!(wrap("short", 80), "short");
+        assert_eq!(wrap("one two three four five six", 32), format!("one two three four\n{indent}five six"));
+        let long = "x".repeat(90);
+        assert_eq!(wrap(&long, 80), long);
+    }
+
+    #[test]
     fn colours_do_not_move_the_right_edge() {
         let drawn = line(COLORED, 60, "built", "kernel", "220 s");
         let mut bare = String::new();
@@ -223,7 +253,7 @@ error: make ended with exit code 2
    = command: make
 "
         );
-        assert_eq!(error(PLAIN, &Error::cancelled()), "stopped: stopped on request\n");
+        assert_eq!(error(PLAIN, &Error::cancelled()), "stopped on request\n");
     }
 
     #[test]

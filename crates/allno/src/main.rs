@@ -103,7 +103,7 @@ fn refuse(error: &clap::Error, json: bool) -> ExitCode {
 /// a worker that died must not leave another waiting for it. Children die by their watchdog.
 fn end_on_panic(json: bool) {
     std::panic::set_hook(Box::new(move |panic| {
-        machine::interactive::restore_terminal();
+        terminal::restore();
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
         let mut error = Error::failed("allno has a bug and cannot go on");
         let payload = panic.payload();
@@ -125,7 +125,7 @@ fn stop_on_ctrl_c(cancel: Cancel) {
     // Without a handler the signal's default action ends us, and the watchdog our children.
     let _ = ctrlc::set_handler(move || {
         if ASKED.swap(true, Ordering::SeqCst) {
-            machine::interactive::restore_terminal();
+            terminal::restore();
             std::process::exit(1);
         }
         cancel.set();

@@ -1,8 +1,10 @@
 //! What the two output streams are: terminals or not, how wide, coloured or plain.
 
 use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
-use rustix::termios::tcgetwinsize;
+use rustix::process::getpgrp;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr};
 
 use crate::arguments::Color;
 
@@ -101,12 +103,48 @@ pub fn stdout_width() -> usize {
 }
 
 fn width(stream: impl std::os::fd::AsFd) -> usize {
-    tcgetwinsize(stream)
-        .ok()
-        .map(|size| size.ws_col as usize)
-        .filter(|&columns| columns > 0)
-        .unwrap_or(PLAIN_WIDTH)
-        .clamp(NARROWEST, WIDEST)
+    let columns =
+        tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0);
+    // The last columns stay free: some terminals wrap as soon as the last one is written.
+    columns.map_or(PLAIN_WIDTH, |columns| columns.saturating_sub(2)).clamp(NARROWEST, WIDEST)
+}
+
+/// The terminal's settings before [`Unechoed::new`] changed them.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// While this lives, the terminal does not show Ctrl-C as `^C` (ECHOCTL of termios(3)): bars leave the cursor in the last
+/// column, where the echo would move it to the next line, and the bars could no longer be taken away.
+pub struct Unechoed(());
+
+impl Unechoed {
+    /// Changes the terminal, if there is one and it is ours to change: in the background we would be stopped for it.
+    pub fn new() -> Option<Unechoed> {
+        let stdin = std::io::stdin();
+        let settings = tcgetattr(&stdin).ok()?;
+        if tcgetpgrp(&stdin).ok()? != getpgrp() || !settings.local_modes.contains(LocalModes::ECHOCTL) {
+            return None;
+        }
+        let mut changed = settings.clone();
+        changed.local_modes.remove(LocalModes::ECHOCTL);
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
+        let guard = Unechoed(());
+        tcsetattr(&stdin, OptionalActions::Now, &changed).ok()?;
+        Some(guard)
+    }
+}
+
+impl Drop for Unechoed {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Gives the terminal back as it was before allno began, raw console or bars; for every way out.
+pub fn restore() {
+    machine::interactive::restore_terminal();
+    if let Some(settings) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &settings);
+    }
 }
 
 /// Writes to standard output. A reader that went away (`allno … | head -1`) is no failure of ours.

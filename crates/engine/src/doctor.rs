@@ -11,7 +11,11 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use base::{Cancel, Error, Result};
+use machine::kvm::Verdict;
 use serde::Serialize;
+use store::Store;
+
+use crate::host::HostFacts;
 
 pub use host::{Distribution, Family, Machine, Room};
 pub use install::install;
@@ -46,6 +50,10 @@ pub struct Report {
     pub distribution: Distribution,
     /// Processors and memory.
     pub machine: Machine,
+    /// What boots use: "kvm" or "tcg".
+    pub accelerator: String,
+    /// Whether KVM really runs kernels here.
+    pub kvm: Verdict,
     /// The command that adds what is required and missing; `None` when nothing is, or when the
     /// distribution is not known.
     pub install: Option<String>,
@@ -100,8 +108,19 @@ pub fn examine(scope: &Scope, cancel: &Cancel) -> Result<Report> {
             .install_line(&packages(&distribution, tools.iter().filter(|tool| tool.required == required)))
     };
     let (install, install_optional) = (line(true), line(false));
+    let kvm = kvm(scope.store, cancel)?;
+    let accelerator = if kvm.works() { "kvm" } else { "tcg" }.to_string();
     let machine = Machine::here();
-    Ok(Report { ready, tools, space, distribution, machine, install, install_optional })
+    Ok(Report { ready, tools, space, distribution, machine, accelerator, kvm, install, install_optional })
+}
+
+/// The verdict that boots from this store go by, so that both say the same. A store that is not there yet is
+/// not made for the sake of a note in it.
+fn kvm(store: &Path, cancel: &Cancel) -> Result<Verdict> {
+    match store.is_dir().then(|| Store::open(store)) {
+        Some(Ok(store)) => Ok(HostFacts::of(&store, cancel)?.kvm.verdict),
+        _ => Ok(machine::kvm::probe().verdict),
+    }
 }
 
 /// Fails unless the named tools are here: all that are missing, in one error with the line that adds them.

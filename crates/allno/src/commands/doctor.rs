@@ -5,6 +5,7 @@ use engine::doctor::{Report, Room, Scope, Status, Tool};
 
 use super::{Answer, Context};
 use crate::arguments::Doctor;
+use crate::layout;
 use crate::terminal::{Look, Style, stdout_width};
 
 /// Examines the host, installs what is missing if asked to, and shows what it found. Exit code 0 when the
@@ -38,7 +39,7 @@ fn table(report: &Report, look: Look, width: usize, all: bool) -> String {
     }
     if all {
         text.push('\n');
-        text.push_str(&host_lines(report, look));
+        text.push_str(&host_lines(report, look, width));
         text.push('\n');
     }
     text.push_str(&verdict(report, look, all));
@@ -59,14 +60,14 @@ fn tool_line(tool: &Tool, name_width: usize, look: Look, width: usize) -> String
         (None, _, _) => String::new(),
     };
     let need = tool.needed_for.join(", ");
-    let need = crate::layout::fit(&need, width.saturating_sub(12 + name_width + 2 + 12).max(20));
+    let need = layout::fit(&need, width.saturating_sub(12 + name_width + 2 + 12).max(20));
     let padding = " ".repeat(10_usize.saturating_sub(word.len()));
     let line =
         format!("  {}{padding}{:name_width$}  {version:<10}  {need}", look.paint(style, word), tool.name);
     format!("{}\n", line.trim_end())
 }
 
-fn host_lines(report: &Report, look: Look) -> String {
+fn host_lines(report: &Report, look: Look, width: usize) -> String {
     let machine = &report.machine;
     let memory = machine.memory.map_or_else(String::new, |bytes| format!(", {} memory", Size(bytes)));
     let available =
@@ -82,10 +83,17 @@ fn host_lines(report: &Report, look: Look) -> String {
         "",
         &format!("{}, {processors}{memory}{available}", machine.architecture),
     ));
+    lines.push_str(&line(look, Style::Word, "boots by", &layout::wrap(&accelerator(report), width)));
     for room in &report.space {
         lines.push_str(&room_line(room, look));
     }
     lines
+}
+
+/// What boots use and why. A KVM that does not run kernels is told apart from one that is not there.
+fn accelerator(report: &Report) -> String {
+    let name = report.accelerator.to_uppercase();
+    if report.accelerator == "kvm" { name } else { format!("{name}: {}", report.kvm.sentence()) }
 }
 
 fn room_line(room: &Room, look: Look) -> String {
