@@ -14,7 +14,7 @@ use crate::decide::{DEFAULT_RUNG, DEFAULT_SERIES, Decisions, Overrides, decide};
 use crate::host::HostFacts;
 use crate::image::{self, Image, node};
 use crate::recipe::{Recipe, RecipeKind};
-use crate::rung::{Requests, append_words};
+use crate::rung::{Requests, Series, append_words};
 use crate::session::Session;
 use crate::spec::SpecFile;
 
@@ -84,14 +84,15 @@ pub fn make(session: &Session, spec: &SpecFile, overrides: &Overrides, update: b
     let lock_path = spec.folder.join(LOCK_NAME);
     let mut fetcher = Fetcher::new(session, spec, &lock_path, update)?;
     let kernel_recipe = kernel_recipe(spec)?;
+    let names = rung_names(spec, &decisions);
+    check_early(spec, kernel_recipe.as_ref(), &names)?;
+    let files = node::files(spec, &decisions.settings)?;
     let sources = fetcher.fetch_all(kernel_recipe.as_ref(), &decisions.recipes)?;
     let source = kernel_tree(session, spec, kernel_recipe.as_ref(), &fetcher)?;
-    let names = rung_names(spec, &decisions);
     let requests = Requests::resolve(&names, source.series, spec)?;
     let host = HostFacts::of(&session.store, &session.cancel)?;
     let append = append(spec, &decisions, &names, &host, overrides)?;
     let (kernel, programs) = side_by_side(session, &source, &requests, &decisions, &sources, &toolchain)?;
-    let files = node::files(spec, &decisions.settings)?;
     let image = image::pack(session, &programs, &files, decisions.compression)?;
     Ok(Made {
         kernel,
@@ -189,6 +190,17 @@ fn kernel_recipe(spec: &SpecFile) -> Result<Option<Recipe>> {
         }
         (None, None) => Recipe::kernel(DEFAULT_SERIES, None).map(Some),
     }
+}
+
+/// Finds what is wrong with the spec before anything is fetched: what the kernel's tree will say later anyway.
+fn check_early(spec: &SpecFile, recipe: Option<&Recipe>, rungs: &[(String, Option<Snippet>)]) -> Result<()> {
+    for path in spec.spec.kernel.patches.iter().chain(&spec.spec.kernel.path) {
+        spec.existing(path)?;
+    }
+    // One's own tree names its series only once it is unpacked; the options are the same but for a few.
+    let series = recipe.and_then(|recipe| recipe.series.as_deref()).unwrap_or(DEFAULT_SERIES);
+    let series = Series::parse(series).ok_or_else(|| Error::failed(format!("{series} is no kernel series")))?;
+    Requests::resolve(rungs, series, spec).map(drop)
 }
 
 fn rung_names(spec: &SpecFile, decisions: &Decisions) -> Vec<(String, Option<Snippet>)> {
