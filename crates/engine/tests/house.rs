@@ -13,6 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("machine", &["base"]),
     ("engine", &["base", "initramfs", "kconfig", "machine", "netboot", "store"]),
     ("allno", &["base", "engine", "machine", "store"]),
+    ("bench", &["base"]),
 ];
 const LONGEST_FILE: usize = 600;
 

@@ -1,0 +1,77 @@
+//! QEMU's start to the first line that /init writes: our kernel and Debian's cloud kernel, the same machine, the same
+//! initramfs, in turn.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base::process::Program;
+use base::{Cancel, Context, Error, Result};
+
+use crate::rival::{built, qemu, ratio, replace, shown, text, until};
+
+const LINE: &str = "init: process 1 is running";
+const LIMIT: Duration = Duration::from_secs(60);
+/// Debian's kernel gets the console it needs and nothing that would slow it; our own words for a TCG guest would stop it.
+const DEBIAN_APPEND: &str = "console=ttyS0 panic=-1";
+
+pub fn measure(allno: &Path, pairs: usize) -> Result<()> {
+    let folder = tempfile::tempdir().context(|| "no scratch folder".into())?;
+    let built = built(allno, folder.path())?;
+    let ours = qemu(&built)?;
+    let mut debian = ours.clone();
+    let kernel = debian_kernel(folder.path())?;
+    replace(&mut debian, "-kernel", &kernel.display().to_string())?;
+    let khz = text(&built, "append")?;
+    let clock =
+        khz.split(' ').find(|word| word.starts_with("tsc_early_khz=")).unwrap_or_default().to_string();
+    replace(&mut debian, "-append", format!("{DEBIAN_APPEND} {clock}").trim())?;
+    println!("ours    {}\n", shell(&ours));
+    println!("Debian  {}\n", shell(&debian));
+    let (mut our_times, mut debian_times) = (Vec::new(), Vec::new());
+    for pair in 1..=pairs {
+        let first = until(&ours, LINE, LIMIT)?.0;
+        let second = until(&debian, LINE, LIMIT)?.0;
+        println!("pair {pair}: {:.3} s, {:.3} s", first.as_secs_f64(), second.as_secs_f64());
+        our_times.push(first);
+        debian_times.push(second);
+    }
+    println!("\nto init's first line, median of {pairs}");
+    println!("  ours    {}", shown(&our_times));
+    println!("  Debian  {}", shown(&debian_times));
+    println!("  ratio   {:.3}", ratio(&our_times, &debian_times));
+    Ok(())
+}
+
+fn shell(words: &[String]) -> String {
+    Program::new(&words[0]).args(&words[1..]).shell_line()
+}
+
+/// The kernel of the newest linux-image-cloud-amd64, out of Debian's package.
+fn debian_kernel(folder: &Path) -> Result<PathBuf> {
+    let run =
+        |program: Program| -> Result<String> {
+            let captured = program.directory(folder).capture(Duration::from_secs(600), &Cancel::new())?;
+            match captured.status.success() {
+                true => Ok(captured.stdout),
+                false => Err(Error::failed("cannot get Debian's kernel")
+                    .output(captured.stderr.lines().map(String::from))),
+            }
+        };
+    let depends = run(Program::new("apt-cache").args(["depends", "linux-image-cloud-amd64"]))?;
+    let package = depends
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Depends: "))
+        .ok_or_else(|| Error::host("apt knows no linux-image-cloud-amd64").hint("apt-get update"))?;
+    run(Program::new("apt-get").args(["download", "-q", package]))?;
+    let deb = find(folder, &|name| name.ends_with(".deb"))?;
+    run(Program::new("dpkg-deb").arg("-x").arg(deb).arg("image"))?;
+    find(&folder.join("image/boot"), &|name| name.starts_with("vmlinuz"))
+}
+
+fn find(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<PathBuf> {
+    let entries = std::fs::read_dir(folder).context(|| format!("cannot read {}", folder.display()))?;
+    let mut paths = entries.flatten().map(|entry| entry.path());
+    paths
+        .find(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(wanted))
+        .ok_or_else(|| Error::failed(format!("nothing fitting in {}", folder.display())))
+}

@@ -1,0 +1,76 @@
+//! allno's figures, each measured against its rival in the same run, in turn, as a ratio of medians.
+//!
+//!     cargo run --release -p bench -- first-line    # QEMU's start to init's first line, against Debian's cloud kernel
+//!     cargo run --release -p bench -- edit          # an edit of /init to its assertion, against QEMU by hand
+//!     cargo run --release -p bench -- overhead      # allno build against make on the same configuration
+//!
+//! Run it on an idle machine. It drives `target/release/allno`, or the command that --allno names.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
+mod edit;
+mod first_line;
+mod overhead;
+mod rival;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "allno's figures against their rivals")]
+struct Arguments {
+    /// The allno command
+    #[arg(long, default_value = "target/release/allno")]
+    allno: PathBuf,
+    #[command(subcommand)]
+    figure: Figure,
+}
+
+#[derive(Subcommand)]
+enum Figure {
+    /// QEMU's start to the first line of /init, against Debian's cloud kernel with the same initramfs
+    FirstLine {
+        /// Alternating pairs
+        #[arg(long, default_value_t = 9)]
+        pairs: usize,
+    },
+    /// An edit of /init to its assertion, against QEMU by hand on the same files
+    Edit {
+        /// Alternating pairs
+        #[arg(long, default_value_t = 15)]
+        pairs: usize,
+    },
+    /// allno build against make on the same configuration, both without a compiler cache
+    Overhead {
+        /// Alternating pairs
+        #[arg(long, default_value_t = 1)]
+        pairs: usize,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = arguments
+        .allno
+        .canonicalize()
+        .map_err(|cause| {
+            base::Error::input(format!("no {}: {cause}", arguments.allno.display()))
+                .hint("cargo build --release")
+        })
+        .and_then(|allno| match arguments.figure {
+            Figure::FirstLine { pairs } => first_line::measure(&allno, pairs),
+            Figure::Edit { pairs } => edit::measure(&allno, pairs),
+            Figure::Overhead { pairs } => overhead::measure(&allno, pairs),
+        });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error}");
+            error.output_lines().iter().for_each(|line| println!("   | {line}"));
+            error.hints().iter().for_each(|hint| println!("  try  {hint}"));
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
