@@ -114,6 +114,17 @@ pub fn examine(scope: &Scope, cancel: &Cancel) -> Result<Report> {
     Ok(Report { ready, tools, space, distribution, machine, accelerator, kvm, install, install_optional })
 }
 
+/// The tools to look at. The tests need some that are optional otherwise, and some of their own.
+fn wanted(tests: bool) -> Vec<Definition> {
+    let mut wanted: Vec<Definition> = DATA.tool.clone();
+    if tests {
+        wanted.iter_mut().filter(|tool| tool.tests).for_each(|tool| tool.optional = false);
+    } else {
+        wanted.retain(|tool| tool.optional || !tool.tests);
+    }
+    wanted
+}
+
 /// The verdict that boots from this store go by, so that both say the same. A store that is not there yet is
 /// not made for the sake of a note in it.
 fn kvm(store: &Path, cancel: &Cancel) -> Result<Verdict> {
@@ -143,6 +154,27 @@ pub fn require<'a>(names: impl IntoIterator<Item = &'a str>, cancel: &Cancel) ->
     let distribution = Distribution::here();
     let line = distribution.install_line(&packages(&distribution, missing.iter().copied()));
     Err(lack(&missing, line.as_deref()))
+}
+
+/// What every build needs, besides what its recipes name: names in data/host-tools.toml.
+const EVERY_BUILD: [&str; 6] = ["gcc", "C library headers", "ld", "strip", "libelf", "lz4"];
+
+/// Fails unless everything is here that building these recipes needs (the kernel's is one of them): a build that would stop
+/// in the middle of somebody's makefile is not begun.
+///
+/// # Errors
+/// As [`require`].
+pub fn require_for<'a>(
+    recipes: impl IntoIterator<Item = &'a crate::recipe::Recipe>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut names: Vec<&str> = EVERY_BUILD.to_vec();
+    for tool in recipes.into_iter().flat_map(|recipe| &recipe.host_tools) {
+        if !names.contains(&tool.as_str()) {
+            names.push(tool);
+        }
+    }
+    require(names, cancel)
 }
 
 /// The packages that bring those of `tools` that are not usable, each once, in order.
@@ -185,6 +217,16 @@ mod tests {
             assert!(tool.least.is_none() || tool.version.is_some(), "{}: least needs version", tool.name);
         }
         assert_eq!(DATA.space.len(), 2);
+    }
+
+    #[test]
+    fn the_tests_need_what_is_optional_otherwise() {
+        let required = |tests, name| wanted(tests).iter().any(|tool| tool.name == name && !tool.optional);
+        assert!(!required(false, "git") && required(true, "git"));
+        assert!(!wanted(false).iter().any(|tool| tool.name == "cpio") && required(true, "cpio"));
+        for name in EVERY_BUILD {
+            assert!(required(false, name), "{name}");
+        }
     }
 
     #[test]

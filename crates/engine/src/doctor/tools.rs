@@ -154,7 +154,7 @@ impl Definition {
     /// Looks at the tool; asks it for its version and its abilities only if `closely`.
     fn examine(&self, closely: bool, cancel: &Cancel) -> Result<Tool> {
         if let Some(header) = &self.header {
-            let found = has_header(header, cancel)?;
+            let found = has_header(header, closely, cancel)?;
             return Ok(self.tool(if found { Status::Found } else { Status::Missing }, None, None));
         }
         let Some(path) = self.command.as_deref().and_then(find) else {
@@ -212,10 +212,12 @@ fn ask(program: &Path, arguments: &[String], cancel: &Cancel) -> Result<Option<S
     unless_cancelled(program.capture(LIMIT, cancel).map(|captured| captured.stdout + &captured.stderr))
 }
 
-/// Whether the host's compiler finds the header; where there is no compiler, whether it stands in its usual place.
-fn has_header(header: &str, cancel: &Cancel) -> Result<bool> {
-    if find("gcc").is_none() {
-        return Ok(Path::new("/usr/include").join(header).exists());
+/// Whether the host's compiler finds the header. Where it stands in its usual place, or there is no compiler, none is
+/// asked unless `closely`.
+fn has_header(header: &str, closely: bool, cancel: &Cancel) -> Result<bool> {
+    let usual = Path::new("/usr/include").join(header).exists();
+    if (usual && !closely) || find("gcc").is_none() {
+        return Ok(usual);
     }
     let preprocess =
         Program::new("gcc").args(["-E", "-include", header, "-x", "c", "/dev/null", "-o", "/dev/null"]);
