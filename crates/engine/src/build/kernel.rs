@@ -91,7 +91,7 @@ impl Builder<'_> {
         self.make(&objects.path, &log, &task)?;
         self.install(&objects.path, out)?;
         // The log holds paths and the order of parallel jobs: it must not be part of what is hashed.
-        std::fs::rename(&log, &objects.path.join("allno-build.log")).context(|| "cannot keep the log".into())?;
+        std::fs::rename(&log, objects.path.join("allno-build.log")).context(|| "cannot keep the log".into())?;
         objects.finish()?;
         let size = out.join("bzImage").metadata().map(|it| it.len()).context(|| "no bzImage".into())?;
         task.end(
@@ -117,7 +117,7 @@ impl Builder<'_> {
             .env("KBUILD_BUILD_HOST", "allno")
             // The number in "#1" of uname -v would count the builds of this object tree.
             .env("KBUILD_BUILD_VERSION", "1")
-            .env("KBUILD_BUILD_TIMESTAMP", format!("@{}", self.source.date));
+            .env("KBUILD_BUILD_TIMESTAMP", timestamp(self.source.date));
         let assign = |name: &str, value: &Path| {
             let mut word = std::ffi::OsString::from(name);
             word.push(value);
@@ -189,8 +189,53 @@ impl Builder<'_> {
     }
 }
 
+/// A time in seconds since 1970 as date(1) prints it in the C locale, which is what `uname -v` shows when nobody sets it:
+/// "Sat Nov 14 12:56:01 UTC 2026".
+fn timestamp(seconds: u64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let days = seconds / 86_400;
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let mut left = days;
+    let mut year = 1970;
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    while left >= 365 + u64::from(is_leap(year)) {
+        left -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 0;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if left < length {
+            break;
+        }
+        left -= length;
+        month += 1;
+    }
+    let (weekday, day) = (DAYS[(days % 7) as usize], left + 1);
+    format!("{weekday} {} {day:2} {hour:02}:{minute:02}:{second:02} UTC {year}", MONTHS[month])
+}
+
 /// The scratch folder goes away with a failed build; its log moves to the object tree's folder's side, where the
 /// error's last note says it is.
 fn keep_log(error: Error, log: &Path, objects: &Path) -> Error {
     super::keep_log(error, log, &objects.with_extension("log"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_reads_as_date_prints_it() {
+        for seconds in [0, 951_782_400, 1_709_164_800, 1_794_660_961, 4_107_542_399] {
+            let captured = Program::new("date")
+                .args(["-u", "-d", &format!("@{seconds}"), "+%a %b %e %H:%M:%S UTC %Y"])
+                .env("LC_ALL", "C")
+                .capture(Duration::from_secs(10), &base::Cancel::new())
+                .unwrap();
+            assert_eq!(timestamp(seconds), captured.stdout.trim_end());
+        }
+    }
 }

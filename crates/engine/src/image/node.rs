@@ -1,7 +1,6 @@
 //! What the node's initramfs holds beside programs: /init, /etc, accounts, devices, and the spec's own files.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use base::{Context, Error, Result};
 use initramfs::{Entry, Manifest};
@@ -205,7 +204,7 @@ fn spec_entry(spec: &SpecFile, file: &File) -> Result<Entry> {
     Ok(entry.owner(file.user, file.group).origin(spec.place.line(span)))
 }
 
-fn host_mode(path: &PathBuf) -> Result<u32> {
+fn host_mode(path: &std::path::Path) -> Result<u32> {
     use std::os::unix::fs::PermissionsExt;
     let metadata = path.metadata().context(|| format!("cannot read {}", path.display()))?;
     Ok(if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 })
