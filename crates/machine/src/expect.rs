@@ -383,3 +383,56 @@ pub fn power_off(
     }
     PowerOff { clean: false, exit: guest.stop() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Spec {
+        expect: Vec<Expectation>,
+    }
+
+    #[test]
+    fn expectations_are_read_as_written() {
+        let text = r#"
+            [[expect]]
+            console = "node ready"
+            within = 2.5
+            [[expect]]
+            regex = "^login:"
+            [[expect]]
+            ssh = "uname -r"
+            prints = "6.12"
+            as = "ann"
+            [[expect]]
+            qemu_exit = 0
+        "#;
+        let spec: Spec = toml::from_str(text).unwrap();
+        let shown: Vec<String> = spec.expect.iter().map(Expectation::shown).collect();
+        assert_eq!(shown, ["\"node ready\"", "/^login:/", "ssh as ann: uname -r", "QEMU's exit code 0"]);
+        assert_eq!((spec.expect[0].within, spec.expect[1].within), (2.5, DEFAULT_WITHIN));
+        for expectation in spec.expect {
+            let again = serde_json::to_string(&expectation).unwrap();
+            assert_eq!(serde_json::from_str::<Expectation>(&again).unwrap(), expectation);
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_or_too_much_is_refused_at_its_line() {
+        for wrong in [
+            "console = ''",
+            "console = 'a'\nssh = 'b'",
+            "console = 'a'\nprints = 'b'",
+            "regex = '('",
+            "ssh = ' '",
+            "consol = 'a'",
+            "console = 'a'\nwithin = 0",
+            "console = 'a'\nwithin = nan",
+            "within = 3",
+        ] {
+            let error = toml::from_str::<Spec>(&format!("# spec\n[[expect]]\n{wrong}\n")).unwrap_err();
+            assert!(error.span().is_some_and(|span| span.start > 0), "{wrong}: {error}");
+        }
+    }
+}

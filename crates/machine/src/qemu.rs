@@ -373,7 +373,7 @@ pub(crate) fn stderr_lines(path: &Path) -> Vec<String> {
 /// What a complaint of QEMU's means for the person, where we know it.
 pub(crate) fn known_failure(stderr: &[String]) -> Option<Error> {
     let said = |text: &str| stderr.iter().any(|line| line.contains(text));
-    if said("network backend 'user' is not compiled") || said("expects a netdev backend type") {
+    if said("network backend 'user' is not compiled") || said("does not accept value 'user'") {
         return Some(Error::host("this QEMU was built without its user-mode network (libslirp)").hint(
             "install a QEMU that has it (Debian: apt install qemu-system-x86), or use network = \"tap\"",
         ));
@@ -386,14 +386,17 @@ pub(crate) fn known_failure(stderr: &[String]) -> Option<Error> {
     if said("Could not access KVM kernel module") || said("failed to initialize kvm") {
         return Some(Error::host("QEMU cannot use KVM here").hint("allno doctor"));
     }
-    if said("Could not open '/dev/net/tun'") || said("could not configure /dev/net/tun") {
+    if said("could not open /dev/net/tun") || said("could not configure /dev/net/tun") {
         return Some(
             Error::host("QEMU may not use the tap device")
                 .hint("make it beforehand: ip tuntap add NAME mode tap user $USER && ip link set NAME up"),
         );
     }
-    if said("Cannot allocate memory") || said("cannot set up guest memory") {
-        return Some(Error::host("there is not enough memory for the guest").hint("lower [machine] memory"));
+    if said("cannot set up guest memory") {
+        return Some(
+            Error::host("there is not enough memory for the guest")
+                .hint("give it less, or end other programs"),
+        );
     }
     None
 }

@@ -135,3 +135,20 @@ fn this_hosts_qemu_says_whether_it_has_slirp() {
     }
     assert!(has_user_network(QEMU, &Cancel::new()).unwrap());
 }
+
+#[test]
+fn complaints_of_qemus_are_understood() {
+    // As QEMU 7.2 says them; the first two name what was not built in.
+    for line in [
+        "qemu-system-x86_64: -netdev user,id=net0: network backend 'user' is not compiled into this binary",
+        "qemu-system-x86_64: -netdev user,id=net0: Parameter 'type' does not accept value 'user'",
+        "qemu-system-x86_64: -netdev tap,id=n,ifname=t0: could not open /dev/net/tun: Permission denied",
+        "qemu-system-x86_64: -accel kvm: failed to initialize kvm: Permission denied",
+        "qemu-system-x86_64: cannot set up guest memory 'microvm.ram': Cannot allocate memory",
+    ] {
+        let error = known_failure(&[line.to_string()]).expect(line);
+        assert_eq!(error.kind(), Kind::Host, "{line}");
+        assert!(!error.hints().is_empty(), "{line}");
+    }
+    assert!(known_failure(&["qemu-system-x86_64: -foo: invalid option".to_string()]).is_none());
+}
