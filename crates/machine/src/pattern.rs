@@ -143,4 +143,23 @@ mod tests {
         assert_eq!(resume, (1 << 20) - LINE_REACH);
         assert_eq!(Pattern::literal("never").resume(&text, 0, 0), (1 << 20) - 11);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn cuts_change_nothing(text in "[ab\n]{0,40}", wanted in "[ab]{1,5}") {
+            let whole = text.find(&wanted).map(|at| (at as u64, (at + wanted.len()) as u64));
+            proptest::prop_assert_eq!(bytewise(&Pattern::literal(&wanted), text.as_bytes()), whole);
+            let expression = Pattern::regex(&format!("^b?{wanted}")).unwrap();
+            let mut start = 0;
+            let line = text.split_inclusive('\n').find_map(|line| {
+                let at = start;
+                start += line.len();
+                let end = if line.starts_with(&format!("b{wanted}")) { wanted.len() + 1 } else { wanted.len() };
+                let found = line.starts_with(&wanted) || end > wanted.len();
+                found.then_some(at as u64)
+            });
+            let found = bytewise(&expression, text.as_bytes()).map(|found| found.0);
+            proptest::prop_assert_eq!(found, line);
+        }
+    }
 }
