@@ -112,6 +112,30 @@ fn colours_follow_the_option() {
     assert!(!colored(&["doctor"]), "there is no terminal");
 }
 
+/// What `allno arguments` writes to a terminal (made by util-linux's script).
+fn on_a_terminal(arguments: &str, variables: &[(&str, &str)]) -> String {
+    let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_allno"));
+    let mut script = Command::new("script");
+    script
+        .args(["-qec", &line, "/dev/null"])
+        .stdin(Stdio::null())
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR");
+    script.envs(variables.iter().copied());
+    String::from_utf8_lossy(&script.output().unwrap().stdout).into_owned()
+}
+
+#[test]
+fn a_terminal_is_coloured_unless_no_color_says_no() {
+    assert!(on_a_terminal("doctor", &[]).contains("\x1b[32m"));
+    for plain in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        assert!(!on_a_terminal("doctor", &[plain]).contains("\x1b[3"), "{plain:?}");
+    }
+    assert!(on_a_terminal("doctor", &[("NO_COLOR", "")]).contains("\x1b[32m"), "empty does not count");
+    assert!(!on_a_terminal("doctr --color=never", &[]).contains("\x1b[3"));
+    assert!(!on_a_terminal("doctr", &[("NO_COLOR", "1")]).contains("\x1b[3"));
+}
+
 #[test]
 fn a_reader_that_went_away_is_no_failure() {
     for arguments in [&["doctor"][..], &["completions", "bash"], &["man"], &["--help"]] {

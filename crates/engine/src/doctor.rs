@@ -96,9 +96,7 @@ pub struct Scope<'a> {
 /// # Errors
 /// Only [`base::Kind::Cancelled`]: whatever else goes wrong is a finding.
 pub fn examine(scope: &Scope, cancel: &Cancel) -> Result<Report> {
-    let wanted: Vec<Definition> =
-        DATA.tool.iter().filter(|tool| scope.tests || !tool.tests).cloned().collect();
-    let tools = tools::examine(&wanted, true, cancel)?;
+    let tools = tools::examine(&wanted(scope.tests), true, cancel)?;
     let distribution = Distribution::here();
     let space = host::rooms(&DATA.space, scope.store, scope.project);
     let ready =

@@ -1,8 +1,8 @@
 //! `allno boot`: build what is missing, boot it, and check it or hand over its console.
 
-use base::Result;
+use base::{Event, Result};
 use engine::Overrides;
-use engine::boot::{Mode, Report};
+use engine::boot::Mode;
 
 use super::{Answer, Context};
 use crate::arguments::Boot;
@@ -20,18 +20,20 @@ pub fn run(context: &Context, arguments: &Boot) -> Result<Answer> {
     let made = engine::make(&session, &spec, &overrides, false)?;
     let report = engine::boot::boot(&session, &spec, &made, mode, arguments.gdb)?;
     let answer = Answer::new(context.global, &report, String::new)?;
-    Ok(match report.failure(&spec) {
-        Some(error) => answer.with_error(error),
-        None => {
-            session.events.line("passed", passed(&report)?);
-            answer
-        }
-    })
-}
-
-/// "3 of 3   run: runs/2026-11-22T14-03-09"
-fn passed(report: &Report) -> Result<String> {
-    let count = report.expectations.len();
+    if let Some(error) = report.failure(&spec) {
+        return Ok(answer.with_error(error));
+    }
     let run = super::spoken(&report.run, &super::current()?);
-    Ok(format!("{count} of {count}   run: {run}"))
+    match mode {
+        Mode::Check => {
+            let count = report.expectations.len();
+            session.events.line("passed", format!("{count} of {count}   run: {run}"));
+        }
+        Mode::Interactive => {
+            // The guest's cursor may be anywhere in a line.
+            session.events.send(Event::Console(b"\r\n".to_vec()));
+            session.events.line("ended", format!("run: {run}"));
+        }
+    }
+    Ok(answer)
 }

@@ -20,7 +20,7 @@ pub fn run(context: &Context, arguments: &Build) -> Result<Answer> {
 fn lines(built: &Built, look: Look) -> String {
     let mut text = String::new();
     let mut line = |word: &str, value: String| {
-        let padding = " ".repeat(10_usize.saturating_sub(word.len()));
+        let padding = " ".repeat(11_usize.saturating_sub(word.len()));
         text.push_str(&format!("  {}{padding}{value}\n", look.paint(Style::Word, word)));
     };
     line("kernel", built.kernel.display().to_string());
