@@ -20,13 +20,15 @@ pub enum EntryKind {
     Artifact,
     /// A build's intermediate files.
     Workspace,
+    /// A tool's own cache.
+    Cache,
     /// A download that broke off.
     Partial,
 }
 
 impl EntryKind {
-    const ALL: [EntryKind; 4] =
-        [EntryKind::Source, EntryKind::Artifact, EntryKind::Workspace, EntryKind::Partial];
+    const ALL: [EntryKind; 5] =
+        [EntryKind::Source, EntryKind::Artifact, EntryKind::Workspace, EntryKind::Cache, EntryKind::Partial];
 
     /// A stable word for programs and for the names of locks.
     pub fn word(self) -> &'static str {
@@ -34,6 +36,7 @@ impl EntryKind {
             EntryKind::Source => "source",
             EntryKind::Artifact => "artifact",
             EntryKind::Workspace => "workspace",
+            EntryKind::Cache => "cache",
             EntryKind::Partial => "partial",
         }
     }
@@ -43,6 +46,7 @@ impl EntryKind {
             EntryKind::Source => store.sources(),
             EntryKind::Artifact => store.artifacts(),
             EntryKind::Workspace => store.workspaces(),
+            EntryKind::Cache => store.caches(),
             EntryKind::Partial => store.root().join("partial"),
         }
     }
@@ -140,7 +144,7 @@ impl Store {
                 Some(path.file_name()?.to_string_lossy().into_owned())
             }),
             EntryKind::Artifact => entry.rsplit_once('-').map(|(name, _)| name.to_string()),
-            EntryKind::Workspace | EntryKind::Partial => None,
+            EntryKind::Workspace | EntryKind::Cache | EntryKind::Partial => None,
         };
         name.unwrap_or_else(|| entry.to_string())
     }

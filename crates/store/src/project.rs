@@ -45,7 +45,7 @@ pub(crate) struct Reference {
 }
 
 impl Store {
-    /// Notes that `project` now uses this entry under `name`. `kind` is artifact, source or workspace;
+    /// Notes that `project` now uses this entry under `name`. `kind` is artifact, source, workspace or cache;
     /// `entry` is the entry's name in its folder, followed by anything one wants to find again.
     pub(crate) fn refer(
         &self,

@@ -5,6 +5,7 @@
 //! sources/<sha256>/<file>          a fetched file; `about` beside it says where it came from
 //! artifacts/<name>-<key>/          tree/ (what was built), inputs (the key's parts), digest (of the tree)
 //! workspaces/<name>/               tree/ (object files, reused), in-use (while somebody works in it)
+//! caches/<name>/                    a tool's own cache (ccache), which looks after its content itself
 //! partial/<id>/                    a download that broke off: data, validator
 //! locks/                           one file per entry above, locked while it is made or used
 //! scratch/<pid>-<random>/          a running allno's
@@ -26,7 +27,8 @@ const LAYOUT: &str = "1\n";
 const CACHE_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
                          # Made by allno; everything here can be fetched or built again.\n";
 /// The store's own folders.
-const FOLDERS: [&str; 7] = ["sources", "artifacts", "workspaces", "partial", "locks", "scratch", "projects"];
+const FOLDERS: [&str; 8] =
+    ["sources", "artifacts", "workspaces", "caches", "partial", "locks", "scratch", "projects"];
 /// Longest name of an artifact or a workspace: with key and suffixes it stays under NAME_MAX (255).
 const NAME_LIMIT: usize = 120;
 
@@ -107,6 +109,10 @@ impl Store {
 
     pub(crate) fn workspaces(&self) -> PathBuf {
         self.root().join("workspaces")
+    }
+
+    pub(crate) fn caches(&self) -> PathBuf {
+        self.root().join("caches")
     }
 
     pub(crate) fn projects(&self) -> PathBuf {

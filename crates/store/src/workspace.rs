@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base::{Cancel, Context, Events, Result};
 
@@ -11,6 +12,7 @@ use crate::project::Project;
 use crate::root::{Store, check_name};
 
 const KIND: &str = "workspace";
+const CACHE_KIND: &str = "cache";
 /// Stands in a workspace from the moment somebody begins to work in it until they say they are done.
 const IN_USE: &str = "in-use";
 
@@ -55,6 +57,31 @@ impl Store {
         fs::create_dir_all(&path).context(|| format!("cannot make {}", path.display()))?;
         self.refer(project, KIND, name, name, "")?;
         Ok(Workspace { path, reused, marker, _lock: lock })
+    }
+}
+
+/// A folder that a tool keeps its own cache in. While it lives, gc of another run leaves it alone.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    /// The folder.
+    pub path: PathBuf,
+    _use: Arc<Lock>,
+}
+
+impl Store {
+    /// The folder for the cache of the tool `name` (ccache), shared by all runs at once: the tool itself has to
+    /// cope with that and with a kill. It counts in [`Store::usage`] and goes as [`Store::collect`] says.
+    ///
+    /// # Errors
+    /// The disk is full or not writable; [`base::Kind::Cancelled`].
+    pub fn cache(&self, name: &str, project: &Project, events: &Events, cancel: &Cancel) -> Result<Cache> {
+        check_name(name)?;
+        let doing = format!("using {name}");
+        let lock = Lock::take(&self.lock_path(CACHE_KIND, name), Mode::Shared, &doing, events, cancel)?;
+        let path = self.caches().join(name);
+        fs::create_dir_all(&path).context(|| format!("cannot make {}", path.display()))?;
+        self.refer(project, CACHE_KIND, name, name, "")?;
+        Ok(Cache { path, _use: Arc::new(lock) })
     }
 }
 

@@ -135,6 +135,23 @@ fn what_a_running_allno_holds_stays_until_it_is_done() {
 }
 
 #[test]
+fn a_tools_cache_counts_and_stays_while_it_is_used() {
+    let place = Place::new();
+    let mine = place.project("mine");
+    let open = || place.store.cache("ccache", &mine, &Events::silent(), &Cancel::new()).unwrap();
+    let (one, other) = (open(), open());
+    fs::write(one.path.join("object"), [1; 10_000]).unwrap();
+    assert_eq!(one.path, other.path);
+    let usage = place.store.usage(&Cancel::new()).unwrap();
+    assert!(usage[0].kind == EntryKind::Cache && usage[0].bytes.on_disk >= 10_000, "{usage:?}");
+    drop(one);
+    assert_eq!(names(&place.collect(Policy::Everything, false).in_use), ["ccache"]);
+    drop(other);
+    assert!(place.collect(Policy::Unreferenced, false).removed.is_empty());
+    assert_eq!(names(&place.collect(Policy::AllButSources, false).removed), ["ccache"]);
+}
+
+#[test]
 fn everything_but_sources_keeps_the_sources() {
     let place = Place::new();
     drop(place.build("kernel", "1", 1, &place.project("mine")));

@@ -149,6 +149,31 @@ fn the_next_origin_is_used_and_a_wrong_hash_is_warned_of() {
 }
 
 #[test]
+fn a_debian_file_of_another_content_has_its_own_hash_and_is_found_again_by_the_lock_file() {
+    let server = Server::start(|asked, _, stream| match asked.path.as_str() {
+        "/pool/main/t/thing_1.0+dfsg.orig.tar.xz" => send(stream, "200 OK", "", b"packed anew"),
+        _ => send(stream, "404 Not Found", "", b""),
+    });
+    let mut source = source(&[URL]);
+    source.origins.push(Origin::DebianFile {
+        path: "pool/main/t/thing_1.0+dfsg.orig.tar.xz".into(),
+        sha256: Sha256::of(b"packed anew"),
+    });
+    let options = FetchOptions { debian_mirrors: Some(vec![server.url()]), ..from(&server) };
+    let place = Place::new();
+    let mut lock = LockFile::read(&place.folder.path().join("allno.lock")).unwrap();
+    // The second time by the lock file, into an empty store.
+    for place in [&place, &Place::new()] {
+        let (events, cancel) = (Events::silent(), Cancel::new());
+        let fetched =
+            place.store.fetch_locked(&source, &mut lock, false, &options, &events, &cancel).unwrap();
+        assert_eq!(fetched.sha256, Sha256::of(b"packed anew"));
+        assert_eq!(fetched.origin, "debian pool/main/t/thing_1.0+dfsg.orig.tar.xz");
+    }
+    assert_eq!(server.asked().len(), 3, "upstream was asked for what the lock file does not name");
+}
+
+#[test]
 fn nobody_there_is_the_hosts_lack() {
     // A port that was free a moment ago and that nobody listens on.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
