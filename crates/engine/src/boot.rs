@@ -98,7 +98,7 @@ impl Report {
         }
         error = error.output(failure.lines().to_vec());
         error = error.note(format!("console: {}", self.run.join("console.log").display()));
-        Some(error.hint(format!("again: sh {}", self.run.join("qemu.sh").display())))
+        Some(error.hint(format!("sh {}", self.run.join("qemu.sh").display())))
     }
 }
 

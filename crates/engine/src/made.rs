@@ -11,6 +11,7 @@ use store::{FetchOptions, Fetched, LockFile, Source};
 use crate::build::userland::RecipeSource;
 use crate::build::{Kernel, KernelSource, Programs, Toolchain, kernel, kernel_source, userland};
 use crate::decide::{DEFAULT_RUNG, DEFAULT_SERIES, Decisions, Overrides, decide};
+use crate::doctor;
 use crate::host::HostFacts;
 use crate::image::{self, Image, node};
 use crate::recipe::{Recipe, RecipeKind};
@@ -80,13 +81,14 @@ pub struct Built {
 /// Whatever goes wrong first.
 pub fn make(session: &Session, spec: &SpecFile, overrides: &Overrides, update: bool) -> Result<Made> {
     let decisions = decide(spec, overrides, &session.cancel)?;
-    let toolchain = Toolchain::find(&session.cancel)?;
-    let lock_path = spec.folder.join(LOCK_NAME);
-    let mut fetcher = Fetcher::new(session, spec, &lock_path, update)?;
     let kernel_recipe = kernel_recipe(spec)?;
     let names = rung_names(spec, &decisions);
     check_early(spec, kernel_recipe.as_ref(), &names)?;
     let files = node::files(spec, &decisions.settings)?;
+    doctor::require_for(kernel_recipe.iter().chain(&decisions.recipes), &session.cancel)?;
+    let toolchain = Toolchain::find(session)?;
+    let lock_path = spec.folder.join(LOCK_NAME);
+    let mut fetcher = Fetcher::new(session, spec, &lock_path, update)?;
     let sources = fetcher.fetch_all(kernel_recipe.as_ref(), &decisions.recipes)?;
     let source = kernel_tree(session, spec, kernel_recipe.as_ref(), &fetcher)?;
     let requests = Requests::resolve(&names, source.series, spec)?;
@@ -370,6 +372,7 @@ impl<'a> Fetcher<'a> {
             return Ok(RecipeSource::Archive {
                 path: fetched.path.clone(),
                 sha256: fetched.sha256.to_string(),
+                held: Some(fetched.clone()),
             });
         };
         if path.is_dir() {
@@ -378,6 +381,6 @@ impl<'a> Fetcher<'a> {
         }
         let sha256 = store::Sha256::of_file(path)
             .map_err(|cause| Error::input(format!("recipe {}: cannot read its path", recipe.name)).note(format!("{}: {cause}", path.display())))?;
-        Ok(RecipeSource::Archive { path: path.clone(), sha256: sha256.to_string() })
+        Ok(RecipeSource::Archive { path: path.clone(), sha256: sha256.to_string(), held: None })
     }
 }

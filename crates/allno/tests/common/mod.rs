@@ -54,9 +54,13 @@ pub struct Allno {
 }
 
 impl Allno {
-    #[expect(clippy::disallowed_methods, reason = "a test starts the command itself")]
     pub fn new(folder: &Path, arguments: &[&str]) -> Allno {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_allno"));
+        Allno::of(Path::new(env!("CARGO_BIN_EXE_allno")), folder, arguments)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test starts the command itself")]
+    pub fn of(binary: &Path, folder: &Path, arguments: &[&str]) -> Allno {
+        let mut command = Command::new(binary);
         command.current_dir(folder).args(arguments).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Allno { command }

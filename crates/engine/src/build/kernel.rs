@@ -83,12 +83,19 @@ impl Builder<'_> {
     fn build_into(&self, out: &Path) -> Result<()> {
         let Session { store, events, cancel, .. } = self.session;
         let task = events.task("building", format!("linux {}", self.source.version));
-        let name = format!("linux-{}-{}", self.source.version, &self.source.digest[..12]);
-        let objects = store.workspace(&name, &self.session.project, events, cancel)?;
+        let objects = store.workspace(&self.source.objects, &self.session.project, events, cancel)?;
         let log = out.join("build.log");
-        self.configure(&objects.path, &log)?;
-        let config = self.check(&objects.path)?;
-        self.make(&objects.path, &log, &task)?;
+        let made = self.make_all(&objects.path, &log, &task);
+        let config = match made {
+            Ok(config) => config,
+            // After an error of its own make has removed the target it was at, so the rest can be trusted; what was
+            // killed, or ran out of room, may have left half an object.
+            Err(error) if matches!(error.kind(), base::Kind::Failed | base::Kind::Input) => {
+                objects.finish()?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
         self.install(&objects.path, out)?;
         // The log holds paths and the order of parallel jobs: it must not be part of what is hashed.
         std::fs::rename(&log, objects.path.join("allno-build.log")).context(|| "cannot keep the log".into())?;
@@ -107,10 +114,16 @@ impl Builder<'_> {
         Ok(())
     }
 
+    fn make_all(&self, objects: &Path, log: &Path, task: &Task) -> Result<DotConfig> {
+        self.configure(objects, log)?;
+        let config = self.check(objects)?;
+        self.make(objects, log, task)?;
+        Ok(config)
+    }
+
     fn program(&self, objects: &Path) -> Program {
-        let cache = self.session.store.root().join("ccache");
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let program = clean(Program::new("make"), self.toolchain, &cache, &self.source.tree)
+        let program = clean(Program::new("make"), self.toolchain, &self.source.tree)
             .env("PATH", path)
             .env("HOME", objects)
             .env("KBUILD_BUILD_USER", "allno")

@@ -1,11 +1,12 @@
 //! The kernel's source tree: a series fetched and unpacked, or one's own tree, checkout or tarball, and patches.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::process::Program;
 use base::{Context, Error, Result};
-use store::Inputs;
+use store::{Artifact, Inputs, Sha256};
 use toml::Spanned;
 
 use crate::rung::Series;
@@ -25,6 +26,11 @@ pub struct KernelSource {
     pub series: Series,
     /// Its date in seconds since 1970: what the built kernel shows as its own, whenever it is built.
     pub date: u64,
+    /// Names the object tree: one for each unpacked source, and one for a tree of one's own however it is edited,
+    /// where make sees by itself what changed.
+    pub objects: String,
+    /// Keeps gc of another run away while we build from it.
+    _held: Option<Artifact>,
 }
 
 /// File beside the unpacked tree's own, holding its date. A dot file of ours cannot disturb kbuild.
@@ -58,7 +64,7 @@ pub fn from_archive(
             Ok(())
         },
     )?;
-    describe(artifact.path, artifact.digest.to_string(), None)
+    describe(artifact.path.clone(), artifact.digest.to_string(), None, Some(artifact))
 }
 
 /// One's own tree or git checkout. Without patches it is built where it is and not written to; with patches, a copy is.
@@ -79,7 +85,7 @@ pub fn from_tree(session: &Session, path: &Spanned<PathBuf>, spec: &SpecFile) ->
     let date = commit_date(session, &tree)?;
     let patches = read_patches(spec)?;
     if patches.is_empty() {
-        return describe(tree, digest, Some(date));
+        return describe(tree, digest, Some(date), None);
     }
     let mut inputs = Inputs::new().with("tree", &digest).with("date", date.to_string());
     add_patches(&mut inputs, &patches);
@@ -102,7 +108,7 @@ pub fn from_tree(session: &Session, path: &Spanned<PathBuf>, spec: &SpecFile) ->
             apply(session, &patches, copy)
         },
     )?;
-    describe(artifact.path, artifact.digest.to_string(), None)
+    describe(artifact.path.clone(), artifact.digest.to_string(), None, Some(artifact))
 }
 
 struct Patch {
@@ -115,7 +121,7 @@ fn read_patches(spec: &SpecFile) -> Result<Vec<Patch>> {
     let mut patches = Vec::new();
     for named in &spec.spec.kernel.patches {
         let path = spec.existing(named)?;
-        let sha256 = store::Sha256::of_file(&path).context(|| format!("cannot read {}", path.display()))?;
+        let sha256 = Sha256::of_file(&path).context(|| format!("cannot read {}", path.display()))?;
         patches.push(Patch { path, name: named.get_ref().display().to_string(), sha256: sha256.to_string() });
     }
     Ok(patches)
@@ -159,7 +165,12 @@ fn commit_date(session: &Session, tree: &Path) -> Result<u64> {
     Ok(captured.stdout.trim().parse().unwrap_or(0))
 }
 
-fn describe(tree: PathBuf, digest: String, date: Option<u64>) -> Result<KernelSource> {
+fn describe(
+    tree: PathBuf,
+    digest: String,
+    date: Option<u64>,
+    held: Option<Artifact>,
+) -> Result<KernelSource> {
     let makefile = tree.join("Makefile");
     let text = std::fs::read_to_string(&makefile).context(|| format!("cannot read {}", makefile.display()))?;
     let version = version_of(&text).ok_or_else(|| {
@@ -174,7 +185,11 @@ fn describe(tree: PathBuf, digest: String, date: Option<u64>) -> Result<KernelSo
             .and_then(|text| text.trim().parse().ok())
             .ok_or_else(|| Error::failed("an unpacked kernel source lost its date").hint("allno gc --verify"))?,
     };
-    Ok(KernelSource { tree, digest, version, series, date })
+    let objects = match &held {
+        Some(_) => format!("linux-{version}-{}", &digest[..12]),
+        None => format!("linux-own-{}", Sha256::of(tree.as_os_str().as_bytes()).short(12)),
+    };
+    Ok(KernelSource { tree, digest, version, series, date, objects, _held: held })
 }
 
 /// "6.12.117" out of a kernel's top Makefile.

@@ -1,10 +1,14 @@
 //! The machine's compiler, as far as it decides what comes out of a build.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::process::{self, Program};
 use base::{Cancel, Error, Result};
+use store::Cache;
+
+use crate::session::Session;
 
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
 
@@ -15,10 +19,18 @@ pub struct Toolchain {
     pub compiler: String,
     /// "GNU ld (GNU Binutils for Debian) 2.40"
     pub linker: String,
-    /// Where ccache is, when it is present and not switched off by CCACHE_DISABLE.
-    pub ccache: Option<PathBuf>,
+    /// The compiler cache, when ccache is present and not switched off by CCACHE_DISABLE.
+    pub ccache: Option<CompilerCache>,
     /// How many jobs make may run.
     pub jobs: usize,
+}
+
+/// Where ccache keeps what it knows.
+#[derive(Clone, Debug)]
+pub struct CompilerCache {
+    /// The folder: CCACHE_DIR, else one in the store, so that gc counts it.
+    pub folder: PathBuf,
+    _held: Option<Arc<Cache>>,
 }
 
 impl Toolchain {
@@ -26,8 +38,10 @@ impl Toolchain {
     ///
     /// # Errors
     /// One of them is missing: [`base::Kind::Host`].
-    pub fn find(cancel: &Cancel) -> Result<Toolchain> {
-        let ccache = process::find("ccache").filter(|_| std::env::var_os("CCACHE_DISABLE").is_none());
+    pub fn find(session: &Session) -> Result<Toolchain> {
+        let cancel = &session.cancel;
+        let present = process::find("ccache").filter(|_| std::env::var_os("CCACHE_DISABLE").is_none());
+        let ccache = present.map(|_| CompilerCache::of(session)).transpose()?;
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
         let compiler = first_line(Program::new("gcc").args(["--version"]), cancel)?;
         let linker = first_line(Program::new("ld").args(["--version"]), cancel)?;
@@ -37,6 +51,17 @@ impl Toolchain {
     /// What the variable COMPILER of a recipe and CC of a kernel hold: "gcc" or "ccache gcc".
     pub fn command(&self) -> &'static str {
         if self.ccache.is_some() { "ccache gcc" } else { "gcc" }
+    }
+}
+
+impl CompilerCache {
+    fn of(session: &Session) -> Result<CompilerCache> {
+        if let Some(folder) = std::env::var_os("CCACHE_DIR") {
+            return Ok(CompilerCache { folder: folder.into(), _held: None });
+        }
+        let Session { store, project, events, cancel, .. } = session;
+        let cache = store.cache("ccache", project, events, cancel)?;
+        Ok(CompilerCache { folder: cache.path.clone(), _held: Some(Arc::new(cache)) })
     }
 }
 
@@ -51,17 +76,19 @@ fn first_line(program: Program, cancel: &Cancel) -> Result<String> {
     }
 }
 
-/// The environment every build step starts from: nothing of the person's but PATH and the compiler cache's settings.
-pub fn clean(program: Program, toolchain: &Toolchain, cache: &std::path::Path, base: &std::path::Path) -> Program {
+/// The environment every build step starts from: nothing of the person's but the compiler cache's settings. Paths below
+/// `base` are relative to it for the cache, so that an object is found again wherever that folder lies.
+pub fn clean(program: Program, toolchain: &Toolchain, base: &Path) -> Program {
     let mut program = program.clean_environment().env("LC_ALL", "C").env("TZ", "UTC");
-    if toolchain.ccache.is_some() {
-        let set = |name: &str| std::env::var_os(name);
+    if let Some(cache) = &toolchain.ccache {
         program = program
-            .env("CCACHE_DIR", set("CCACHE_DIR").unwrap_or_else(|| cache.into()))
+            .env("CCACHE_DIR", &cache.folder)
             .env("CCACHE_BASEDIR", base)
-            .env("CCACHE_NOHASHDIR", "1");
+            .env("CCACHE_NOHASHDIR", "1")
+            // The date of musl's specs file is that of its copy; what counts is what the compiler's files hold.
+            .env("CCACHE_COMPILERCHECK", "content");
         for name in ["CCACHE_MAXSIZE", "CCACHE_REMOTE_STORAGE", "CCACHE_CONFIGPATH"] {
-            if let Some(value) = set(name) {
+            if let Some(value) = std::env::var_os(name) {
                 program = program.env(name, value);
             }
         }

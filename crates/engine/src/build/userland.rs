@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::process::Program;
 use base::{Context, Error, Result, Size, Unit};
-use store::{Artifact, Inputs};
+use store::{Artifact, Fetched, Inputs};
 
 use super::kernel_source::KernelSource;
 use super::toolchain::{Toolchain, clean};
@@ -24,6 +24,8 @@ pub enum RecipeSource {
         path: PathBuf,
         /// Its hash.
         sha256: String,
+        /// Keeps gc of another run away while we unpack it.
+        held: Option<Fetched>,
     },
     /// A folder of one's own and the hash of its content.
     Folder {
@@ -168,11 +170,10 @@ impl Builder<'_> {
     }
 
     fn program(&self, room: &Room) -> Program {
-        let cache = self.session.store.root().join("ccache");
         let mut path = room.sysroot.join("bin").into_os_string();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
-        let mut program = clean(Program::new("sh"), self.toolchain, &cache, &room.top)
+        let mut program = clean(Program::new("sh"), self.toolchain, &room.top)
             .args(["-eu", "-c", self.script()])
             .directory(&room.source)
             .env("SOURCE", &room.source)
