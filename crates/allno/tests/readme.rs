@@ -38,7 +38,8 @@ fn shell(line: &str, folder: &Path) -> Command {
 
 fn run(line: &str, folder: &Path) -> String {
     let output = wait(shell(line, folder).spawn().unwrap(), BUILD_LIMIT);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{line}: {}\n{said}", output.status);
     said
 }
@@ -47,7 +48,8 @@ fn run(line: &str, folder: &Path) -> String {
 fn every_command_works_as_it_stands() {
     let text = readme();
     let folder = tempfile::tempdir().unwrap();
-    let test_script = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.ci/test")).unwrap();
+    let test_script =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.ci/test")).unwrap();
     let commands = commands(&text);
     assert!(commands.len() > 10, "{commands:?}");
     let spec = blocks(&text, "toml").concat().join("\n");
@@ -57,7 +59,9 @@ fn every_command_works_as_it_stands() {
             // This test is run by the one; the script this test is run by has the other as its last line.
             "make test" => {}
             "make boot" => assert!(test_script.contains("\nmake boot"), ".ci/test does not run make boot"),
-            line if line.starts_with("cargo run") => assert!(test_script.contains("--package bench"), "{line}"),
+            line if line.starts_with("cargo run") => {
+                assert!(test_script.contains("--package bench"), "{line}")
+            }
             "allno boot" => interactive(folder.path()),
             // Tried together with the boot it logs into.
             line if line.starts_with("allno ssh") => {}
