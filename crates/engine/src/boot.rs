@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 use base::{Context, Error, Events, Result};
 use machine::expect::{Checking, Expected, Outcome, PowerOff, check, power_off};
 use machine::run::RunningGuest;
-use machine::{Access, Cursor, Expectation, Fatal, Guest, Network, Observer, ReservedPort, RunFolder, interactive};
+use machine::{
+    Access, Cursor, Expectation, Fatal, Guest, Network, Observer, ReservedPort, RunFolder, interactive,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -94,7 +96,10 @@ impl Report {
             error = error.at(spec.place.snippet(expectation.span()));
         }
         if failed > 1 {
-            error = error.note(format!("{failed} of {} expectations failed; this is the first", self.expectations.len()));
+            error = error.note(format!(
+                "{failed} of {} expectations failed; this is the first",
+                self.expectations.len()
+            ));
         }
         error = error.output(failure.lines().to_vec());
         error = error.note(format!("console: {}", self.run.join("console.log").display()));
@@ -186,8 +191,12 @@ fn booting(made: &Made, spec: &SpecFile) -> String {
 fn show(events: &Events, outcome: &Outcome, expectation: &Expectation) {
     let time = format!("{:.2} s", outcome.at.as_secs_f64());
     match (&outcome.failure, &outcome.seen, &expectation.what) {
-        (Some(failure), _, _) => events.line("failed", format!("{}: {}", outcome.expected, failure.sentence())),
-        (None, Some(seen), Expected::Ssh { .. }) => events.line(time, format!("{} → {seen}", outcome.expected)),
+        (Some(failure), _, _) => {
+            events.line("failed", format!("{}: {}", outcome.expected, failure.sentence()))
+        }
+        (None, Some(seen), Expected::Ssh { .. }) => {
+            events.line(time, format!("{} → {seen}", outcome.expected))
+        }
         (None, _, _) => events.line(time, outcome.expected.clone()),
     }
 }
@@ -279,7 +288,8 @@ fn read_running(run: &Path) -> Result<Option<RunningGuest>> {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.context(|| format!("cannot read {}", path.display()))?,
     };
-    let running: RunningGuest = serde_json::from_slice(&text)
-        .map_err(|cause| Error::input(format!("{} is not a run's", path.display())).note(cause.to_string()))?;
+    let running: RunningGuest = serde_json::from_slice(&text).map_err(|cause| {
+        Error::input(format!("{} is not a run's", path.display())).note(cause.to_string())
+    })?;
     Ok(running.is_alive().then_some(running))
 }

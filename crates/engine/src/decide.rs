@@ -142,11 +142,14 @@ fn compression(spec: &SpecFile) -> Result<Compression> {
 fn full_crypto(spec: &SpecFile) -> Result<bool> {
     match &spec.spec.userland.crypto {
         None => Ok(false),
-        Some(crypto) => match crypto.get_ref().as_str() {
-            "built-in" => Ok(false),
-            "full" => Ok(true),
-            other => Err(spec.error(crypto.span(), format!("expected \"built-in\" or \"full\", found \"{other}\""))),
-        },
+        Some(crypto) => {
+            match crypto.get_ref().as_str() {
+                "built-in" => Ok(false),
+                "full" => Ok(true),
+                other => Err(spec
+                    .error(crypto.span(), format!("expected \"built-in\" or \"full\", found \"{other}\""))),
+            }
+        }
     }
 }
 
@@ -203,13 +206,14 @@ fn guest_network(spec: &SpecFile, interface: &str) -> Result<GuestNetwork> {
                 None => (!own).then_some(SLIRP.1),
             };
             let resolvers = resolvers(spec)?.unwrap_or(if own { vec![] } else { vec![SLIRP.2] });
-            let ip = IpArgument::fixed(address, gateway, &hostname, interface, &resolvers).map_err(|error| {
-                let field = match error {
-                    netboot::IpError::GatewayOffLink { .. } => &asked.gateway,
-                    _ => blame,
-                };
-                point(field, error)
-            })?;
+            let ip =
+                IpArgument::fixed(address, gateway, &hostname, interface, &resolvers).map_err(|error| {
+                    let field = match error {
+                        netboot::IpError::GatewayOffLink { .. } => &asked.gateway,
+                        _ => blame,
+                    };
+                    point(field, error)
+                })?;
             let network = tap.unwrap_or_else(|| Network::User {
                 guest: Some(address.address),
                 network: Some(format!("{}/{}", address.network(), address.prefix)),
@@ -225,14 +229,19 @@ fn guest_network(spec: &SpecFile, interface: &str) -> Result<GuestNetwork> {
 fn resolvers(spec: &SpecFile) -> Result<Option<Vec<Ipv4Addr>>> {
     let Some(dns) = &spec.spec.network.dns else { return Ok(None) };
     if dns.len() > 2 {
-        return Err(spec.error(dns[2].span(), "the kernel's ip= carries two resolvers, and this is one too many"));
+        return Err(
+            spec.error(dns[2].span(), "the kernel's ip= carries two resolvers, and this is one too many")
+        );
     }
     dns.iter().map(|it| ipv4(spec, it)).collect::<Result<Vec<_>>>().map(Some)
 }
 
 fn ipv4(spec: &SpecFile, text: &Spanned<String>) -> Result<Ipv4Addr> {
     text.get_ref().parse().map_err(|_| {
-        spec.error(text.span(), format!("expected an IPv4 address such as \"10.0.2.2\", found \"{}\"", text.get_ref()))
+        spec.error(
+            text.span(),
+            format!("expected an IPv4 address such as \"10.0.2.2\", found \"{}\"", text.get_ref()),
+        )
     })
 }
 
@@ -240,10 +249,14 @@ fn ipv4(spec: &SpecFile, text: &Spanned<String>) -> Result<Ipv4Addr> {
 fn account_name(spec: &SpecFile, name: &Spanned<String>) -> Result<String> {
     let text = name.get_ref();
     let first = text.starts_with(|letter: char| letter.is_ascii_lowercase() || letter == '_');
-    let rest = text.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-".contains(letter));
+    let rest = text
+        .chars()
+        .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-".contains(letter));
     if !first || !rest || text.len() > 31 || ["root", "sshd", "tty"].contains(&text.as_str()) {
         let error = spec.error(name.span(), format!("\"{text}\" cannot be the ordinary user's name"));
-        return Err(error.note("lower-case letters, digits, - and _, beginning with a letter, and not an account the node has"));
+        return Err(error.note(
+            "lower-case letters, digits, - and _, beginning with a letter, and not an account the node has",
+        ));
     }
     Ok(text.clone())
 }
@@ -284,7 +297,10 @@ fn keys(spec: &SpecFile, cancel: &Cancel) -> Result<(String, Option<PathBuf>)> {
 }
 
 fn key_lines(text: &str) -> String {
-    let keys = text.lines().map(str::trim).filter(|line| line.split_whitespace().any(|word| word.starts_with("AAAA")));
+    let keys = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.split_whitespace().any(|word| word.starts_with("AAAA")));
     keys.map(|line| format!("{line}\n")).collect()
 }
 
@@ -294,7 +310,9 @@ fn key_folder() -> Result<PathBuf> {
     let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let data = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
     data.map(|data| data.join("allno")).ok_or_else(|| {
-        Error::host("no place for a key pair").note("neither XDG_DATA_HOME nor HOME is set").hint("export HOME=/root")
+        Error::host("no place for a key pair")
+            .note("neither XDG_DATA_HOME nor HOME is set")
+            .hint("export HOME=/root")
     })
 }
 
@@ -329,7 +347,10 @@ mod tests {
 
     #[test]
     fn dhcp_is_the_kernels() {
-        assert_eq!(decided("[network]\naddress = \"dhcp\"").unwrap().ip.unwrap().to_string(), "ip=::::node:eth0:dhcp");
+        assert_eq!(
+            decided("[network]\naddress = \"dhcp\"").unwrap().ip.unwrap().to_string(),
+            "ip=::::node:eth0:dhcp"
+        );
     }
 
     #[test]

@@ -53,7 +53,9 @@ impl HostFacts {
         match &self.kvm.verdict {
             Verdict::Works { .. } => "KVM".to_string(),
             Verdict::Absent { .. } => "TCG".to_string(),
-            Verdict::NoPermission { .. } => "TCG (KVM is present but may not be used: allno doctor)".to_string(),
+            Verdict::NoPermission { .. } => {
+                "TCG (KVM is present but may not be used: allno doctor)".to_string()
+            }
             Verdict::DoesNotRunKernels { .. } => {
                 "TCG (KVM is present but does not run kernels: allno doctor)".to_string()
             }

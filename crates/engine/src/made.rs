@@ -201,7 +201,8 @@ fn check_early(spec: &SpecFile, recipe: Option<&Recipe>, rungs: &[(String, Optio
     }
     // One's own tree names its series only once it is unpacked; the options are the same but for a few.
     let series = recipe.and_then(|recipe| recipe.series.as_deref()).unwrap_or(DEFAULT_SERIES);
-    let series = Series::parse(series).ok_or_else(|| Error::failed(format!("{series} is no kernel series")))?;
+    let series =
+        Series::parse(series).ok_or_else(|| Error::failed(format!("{series} is no kernel series")))?;
     Requests::resolve(rungs, series, spec).map(drop)
 }
 
@@ -273,7 +274,11 @@ fn side_by_side(
     toolchain: &Toolchain,
 ) -> Result<(Kernel, Programs)> {
     let part = Session { cancel: session.cancel.child(), ..session.clone() };
-    let stop_on_error = |cancel: &Cancel, failed: bool| if failed { cancel.set() };
+    let stop_on_error = |cancel: &Cancel, failed: bool| {
+        if failed {
+            cancel.set()
+        }
+    };
     std::thread::scope(|scope| {
         let user_space = scope.spawn(|| {
             let built = userland::build(&part, &decisions.recipes, sources, source, toolchain);
@@ -282,7 +287,8 @@ fn side_by_side(
         });
         let kernel = kernel::build(&part, source, requests, toolchain);
         stop_on_error(&part.cancel, kernel.is_err());
-        let user_space = user_space.join().unwrap_or_else(|_| Err(Error::failed("the user-space build panicked")));
+        let user_space =
+            user_space.join().unwrap_or_else(|_| Err(Error::failed("the user-space build panicked")));
         match (kernel, user_space) {
             (Ok(kernel), Ok(programs)) => Ok((kernel, programs)),
             // The one that was stopped because the other failed is not the news.
@@ -308,7 +314,11 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Fetches all sources at once, and writes the lock file if it says something new.
-    fn fetch_all(&mut self, kernel: Option<&Recipe>, recipes: &[Recipe]) -> Result<BTreeMap<String, RecipeSource>> {
+    fn fetch_all(
+        &mut self,
+        kernel: Option<&Recipe>,
+        recipes: &[Recipe],
+    ) -> Result<BTreeMap<String, RecipeSource>> {
         let wanted: Vec<Source> = kernel
             .into_iter()
             .chain(recipes)
@@ -334,14 +344,20 @@ impl<'a> Fetcher<'a> {
                 Err(error) if error.kind() == base::Kind::Cancelled => {
                     first_error.get_or_insert(error);
                 }
-                Err(error) => first_error = Some(first_error.filter(|it: &Error| it.kind() != base::Kind::Cancelled).unwrap_or(error)),
+                Err(error) => {
+                    first_error = Some(
+                        first_error.filter(|it: &Error| it.kind() != base::Kind::Cancelled).unwrap_or(error),
+                    )
+                }
             }
         }
         // What did arrive is recorded even when another source failed.
         self.lock.write()?;
         match first_error {
             Some(error) => Err(error),
-            None => recipes.iter().map(|recipe| Ok((recipe.name.clone(), self.recipe_source(recipe)?))).collect(),
+            None => {
+                recipes.iter().map(|recipe| Ok((recipe.name.clone(), self.recipe_source(recipe)?))).collect()
+            }
         }
     }
 
@@ -379,8 +395,10 @@ impl<'a> Fetcher<'a> {
             let digest = store::tree_digest(path, &self.session.events, &self.session.cancel)?.to_string();
             return Ok(RecipeSource::Folder { path: path.clone(), digest });
         }
-        let sha256 = store::Sha256::of_file(path)
-            .map_err(|cause| Error::input(format!("recipe {}: cannot read its path", recipe.name)).note(format!("{}: {cause}", path.display())))?;
+        let sha256 = store::Sha256::of_file(path).map_err(|cause| {
+            Error::input(format!("recipe {}: cannot read its path", recipe.name))
+                .note(format!("{}: {cause}", path.display()))
+        })?;
         Ok(RecipeSource::Archive { path: path.clone(), sha256: sha256.to_string(), held: None })
     }
 }

@@ -164,8 +164,11 @@ impl Recipe {
     pub fn kernel(series: &str, asked_at: Option<Snippet>) -> Result<Recipe> {
         let name = format!("linux-{series}");
         RECIPE_FOLDER.load::<Recipe>(&name).map(|(recipe, _)| recipe).map_err(|_| {
-            let known: Vec<String> =
-                RECIPE_FOLDER.names().iter().filter_map(|it| Some(it.strip_prefix("linux-")?.to_string())).collect();
+            let known: Vec<String> = RECIPE_FOLDER
+                .names()
+                .iter()
+                .filter_map(|it| Some(it.strip_prefix("linux-")?.to_string()))
+                .collect();
             let known: Vec<String> = known.into_iter().filter(|it| it != "headers").collect();
             let error = Error::input(format!("no recipe for the kernel series \"{series}\""))
                 .note(format!("there are: {}", known.join(", ")))
@@ -186,7 +189,10 @@ impl Recipe {
         if self.kind != RecipeKind::Kernel && self.build.is_none() {
             return complain("has no [build] script");
         }
-        if self.path.is_none() && self.kind == RecipeKind::Program && (self.file.is_none() || self.sha256.is_none()) {
+        if self.path.is_none()
+            && self.kind == RecipeKind::Program
+            && (self.file.is_none() || self.sha256.is_none())
+        {
             return complain("names no source: path, or file and sha256 with upstream");
         }
         Ok(())
@@ -248,12 +254,21 @@ pub fn in_build_order(wanted: Vec<Recipe>, spec: &SpecFile) -> Result<Vec<Recipe
     Ok(order)
 }
 
-fn place(recipe: Recipe, spec: &SpecFile, order: &mut Vec<Recipe>, under_way: &mut Vec<String>) -> Result<()> {
+fn place(
+    recipe: Recipe,
+    spec: &SpecFile,
+    order: &mut Vec<Recipe>,
+    under_way: &mut Vec<String>,
+) -> Result<()> {
     if order.iter().any(|known| known.name == recipe.name) {
         return Ok(());
     }
     if under_way.contains(&recipe.name) {
-        return Err(Error::input(format!("the recipe {} needs itself: {}", recipe.name, under_way.join(", "))));
+        return Err(Error::input(format!(
+            "the recipe {} needs itself: {}",
+            recipe.name,
+            under_way.join(", ")
+        )));
     }
     under_way.push(recipe.name.clone());
     for need in &recipe.needs {

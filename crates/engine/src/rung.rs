@@ -64,7 +64,8 @@ impl TryFrom<String> for Series {
     type Error = String;
 
     fn try_from(text: String) -> Result<Series, String> {
-        Series::parse(&text).ok_or_else(|| format!("expected a kernel series such as \"6.12\", found \"{text}\""))
+        Series::parse(&text)
+            .ok_or_else(|| format!("expected a kernel series such as \"6.12\", found \"{text}\""))
     }
 }
 
@@ -125,13 +126,15 @@ impl Requests {
             return Ok(());
         }
         if under_way.iter().any(|known| known == name) {
-            return Err(Error::input(format!("the rung \"{name}\" stands on itself: {}", under_way.join(" on "))));
+            return Err(Error::input(format!(
+                "the rung \"{name}\" stands on itself: {}",
+                under_way.join(" on ")
+            )));
         }
-        let (rung, place): (Rung, Place) =
-            RUNG_FOLDER.load(name).map_err(|error| match asked_at {
-                Some(snippet) if error.snippet().is_none() => error.at(snippet.clone()),
-                _ => error,
-            })?;
+        let (rung, place): (Rung, Place) = RUNG_FOLDER.load(name).map_err(|error| match asked_at {
+            Some(snippet) if error.snippet().is_none() => error.at(snippet.clone()),
+            _ => error,
+        })?;
         under_way.push(name.to_string());
         for below in &rung.stands_on {
             self.climb(below, None, series, seen, under_way)?;

@@ -35,8 +35,11 @@ fn crates() -> Vec<(String, PathBuf)> {
 fn crates_import_only_what_they_may() {
     let allowed: BTreeMap<&str, &[&str]> = MAY_IMPORT.iter().copied().collect();
     for (name, path) in crates() {
-        let may = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in MAY_IMPORT and ARCHITECTURE.md"));
-        let manifest: toml::Table = std::fs::read_to_string(path.join("Cargo.toml")).unwrap().parse().unwrap();
+        let may = allowed
+            .get(name.as_str())
+            .unwrap_or_else(|| panic!("{name} is not in MAY_IMPORT and ARCHITECTURE.md"));
+        let manifest: toml::Table =
+            std::fs::read_to_string(path.join("Cargo.toml")).unwrap().parse().unwrap();
         let Some(dependencies) = manifest.get("dependencies").and_then(|it| it.as_table()) else { continue };
         for dependency in dependencies.keys().filter(|it| allowed.contains_key(it.as_str())) {
             assert!(may.contains(&dependency.as_str()), "{name} may not import {dependency}");
@@ -78,7 +81,8 @@ fn files_can_be_held_in_the_head() {
 /// Leaf crates touch no clock, no environment and no network, so that a corpus can test them whole.
 #[test]
 fn leaves_are_pure() {
-    const FORBIDDEN: &[&str] = &["std::env::", "std::time::", "std::net::Tcp", "std::net::Udp", "std::process::"];
+    const FORBIDDEN: &[&str] =
+        &["std::env::", "std::time::", "std::net::Tcp", "std::net::Udp", "std::process::"];
     for leaf in ["initramfs", "kconfig", "netboot"] {
         for entry in std::fs::read_dir(root().join("crates").join(leaf).join("src")).unwrap() {
             let path = entry.unwrap().path();

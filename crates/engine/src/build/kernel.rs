@@ -98,7 +98,8 @@ impl Builder<'_> {
         };
         self.install(&objects.path, out)?;
         // The log holds paths and the order of parallel jobs: it must not be part of what is hashed.
-        std::fs::rename(&log, objects.path.join("allno-build.log")).context(|| "cannot keep the log".into())?;
+        std::fs::rename(&log, objects.path.join("allno-build.log"))
+            .context(|| "cannot keep the log".into())?;
         objects.finish()?;
         let size = out.join("bzImage").metadata().map(|it| it.len()).context(|| "no bzImage".into())?;
         task.end(
@@ -177,7 +178,8 @@ impl Builder<'_> {
             })
             .map_err(|error| keep_log(error.because_of("the kernel did not build"), log, objects))?;
         if expected.is_none_or(|expected| done > expected) {
-            std::fs::write(&steps_file, done.to_string()).context(|| "cannot note the build's steps".into())?;
+            std::fs::write(&steps_file, done.to_string())
+                .context(|| "cannot note the build's steps".into())?;
         }
         Ok(())
     }
@@ -212,7 +214,8 @@ fn timestamp(seconds: u64) -> String {
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let mut left = days;
     let mut year = 1970;
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     while left >= 365 + u64::from(is_leap(year)) {
         left -= 365 + u64::from(is_leap(year));
         year += 1;

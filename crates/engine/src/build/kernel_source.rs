@@ -59,7 +59,8 @@ pub fn from_archive(
             store::unpack(archive, tree, true, &session.cancel)?;
             let date = makefile_date(tree)?;
             apply(session, &patches, tree)?;
-            std::fs::write(tree.join(DATE_FILE), date.to_string()).context(|| "cannot date the source".into())?;
+            std::fs::write(tree.join(DATE_FILE), date.to_string())
+                .context(|| "cannot date the source".into())?;
             task.end("unpacked", "the kernel's source");
             Ok(())
         },
@@ -72,13 +73,17 @@ pub fn from_tree(session: &Session, path: &Spanned<PathBuf>, spec: &SpecFile) ->
     let tree = spec.existing(path)?;
     let tree = tree.canonicalize().context(|| format!("cannot resolve {}", tree.display()))?;
     if !tree.join("Kconfig").is_file() || !tree.join("Makefile").is_file() {
-        let error = spec.error(path.span(), format!("{} is not a kernel source tree", path.get_ref().display()));
+        let error =
+            spec.error(path.span(), format!("{} is not a kernel source tree", path.get_ref().display()));
         return Err(error.note("there is no Kconfig and Makefile in it"));
     }
     // The kernel's own test for "has been built in" (Makefile, outputmakefile).
     if tree.join(".config").exists() || tree.join("include/config").exists() {
         return Err(spec
-            .error(path.span(), format!("{} has been built in, so it cannot be built out of tree", tree.display()))
+            .error(
+                path.span(),
+                format!("{} has been built in, so it cannot be built out of tree", tree.display()),
+            )
             .hint(format!("make -C {} mrproper (it removes .config: keep a copy)", tree.display())));
     }
     let digest = store::tree_digest(&tree, &session.events, &session.cancel)?.to_string();
@@ -104,7 +109,8 @@ pub fn from_tree(session: &Session, path: &Spanned<PathBuf>, spec: &SpecFile) ->
                     true => Ok(()),
                     false => Err(Error::failed("cannot copy the kernel's source").note(captured.stderr)),
                 })?;
-            std::fs::write(copy.join(DATE_FILE), date.to_string()).context(|| "cannot date the source".into())?;
+            std::fs::write(copy.join(DATE_FILE), date.to_string())
+                .context(|| "cannot date the source".into())?;
             apply(session, &patches, copy)
         },
     )?;
@@ -146,7 +152,8 @@ fn makefile_date(tree: &Path) -> Result<u64> {
     use std::os::unix::fs::MetadataExt;
     let makefile = tree.join("Makefile");
     let metadata = makefile.metadata().map_err(|cause| {
-        Error::input("the archive does not hold a kernel's source").note(format!("{}: {cause}", makefile.display()))
+        Error::input("the archive does not hold a kernel's source")
+            .note(format!("{}: {cause}", makefile.display()))
     })?;
     Ok(metadata.mtime().max(0) as u64)
 }
@@ -172,18 +179,22 @@ fn describe(
     held: Option<Artifact>,
 ) -> Result<KernelSource> {
     let makefile = tree.join("Makefile");
-    let text = std::fs::read_to_string(&makefile).context(|| format!("cannot read {}", makefile.display()))?;
+    let text =
+        std::fs::read_to_string(&makefile).context(|| format!("cannot read {}", makefile.display()))?;
     let version = version_of(&text).ok_or_else(|| {
         Error::input(format!("{} names no kernel version", makefile.display()))
             .note("expected VERSION, PATCHLEVEL and SUBLEVEL at its head")
     })?;
-    let series = Series::parse(&version).ok_or_else(|| Error::input(format!("{version} is no kernel version")))?;
+    let series =
+        Series::parse(&version).ok_or_else(|| Error::input(format!("{version} is no kernel version")))?;
     let date = match date {
         Some(date) => date,
         None => std::fs::read_to_string(tree.join(DATE_FILE))
             .ok()
             .and_then(|text| text.trim().parse().ok())
-            .ok_or_else(|| Error::failed("an unpacked kernel source lost its date").hint("allno gc --verify"))?,
+            .ok_or_else(|| {
+                Error::failed("an unpacked kernel source lost its date").hint("allno gc --verify")
+            })?,
     };
     let objects = match &held {
         Some(_) => format!("linux-{version}-{}", &digest[..12]),
@@ -212,7 +223,10 @@ mod tests {
     fn a_makefile_names_its_version() {
         let head = "# SPDX\nVERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 117\nEXTRAVERSION =\nNAME = x\n";
         assert_eq!(version_of(head).as_deref(), Some("6.12.117"));
-        assert_eq!(version_of(&head.replace("VERSION =\n", "VERSION = -rc1\n")).as_deref(), Some("6.12.117-rc1"));
+        assert_eq!(
+            version_of(&head.replace("VERSION =\n", "VERSION = -rc1\n")).as_deref(),
+            Some("6.12.117-rc1")
+        );
         assert_eq!(version_of("all:\n\techo\n"), None);
     }
 }

@@ -52,7 +52,8 @@ fn explain(request: &Request, config: &DotConfig, tree: &Path) -> Error {
     let files = kconfig_files(tree);
     let definitions = find(name, &files);
     if definitions.is_empty() {
-        return error.note("no Kconfig file of this kernel defines it: it may have another name in this series");
+        return error
+            .note("no Kconfig file of this kernel defines it: it may have another name in this series");
     }
     if request.assignment.value == Value::No {
         return blame_selectors(error, name, &files, config, tree);
@@ -61,17 +62,25 @@ fn explain(request: &Request, config: &DotConfig, tree: &Path) -> Error {
     for (path, definition) in &definitions {
         let place = path.strip_prefix(tree).unwrap_or(path).display();
         if !definition.has_prompt {
-            error = error.note(format!("{place}:{} has no prompt: nobody can set it, other options select it", definition.line));
+            error = error.note(format!(
+                "{place}:{} has no prompt: nobody can set it, other options select it",
+                definition.line
+            ));
         }
         for demand in &definition.demands {
             let values: Vec<String> = symbols_of(&demand.expression)
                 .into_iter()
                 .filter(|symbol| config.value(symbol) == Value::No)
-                .inspect(|symbol| if !off.contains(symbol) { off.push(symbol.clone()) })
+                .inspect(|symbol| {
+                    if !off.contains(symbol) {
+                        off.push(symbol.clone())
+                    }
+                })
                 .map(|symbol| format!("{symbol} is n"))
                 .collect();
             let verdict = if values.is_empty() { "holds".to_string() } else { values.join(", ") };
-            error = error.note(format!("{place}:{}  depends on {}   {verdict}", demand.line, demand.expression));
+            error =
+                error.note(format!("{place}:{}  depends on {}   {verdict}", demand.line, demand.expression));
         }
     }
     if !off.is_empty() {
@@ -82,7 +91,13 @@ fn explain(request: &Request, config: &DotConfig, tree: &Path) -> Error {
 }
 
 /// An option asked to be off and on all the same: some other option selects it, or it has no prompt.
-fn blame_selectors(mut error: Error, name: &str, files: &[PathBuf], config: &DotConfig, tree: &Path) -> Error {
+fn blame_selectors(
+    mut error: Error,
+    name: &str,
+    files: &[PathBuf],
+    config: &DotConfig,
+    tree: &Path,
+) -> Error {
     let mut count = 0;
     for path in files {
         let Ok(text) = std::fs::read_to_string(path) else { continue };
@@ -91,9 +106,15 @@ fn blame_selectors(mut error: Error, name: &str, files: &[PathBuf], config: &Dot
             let mut words = line.split_whitespace();
             match (words.next(), words.next()) {
                 (Some("config" | "menuconfig"), Some(option)) => entry = option,
-                (Some("select"), Some(option)) if option == name && config.value(entry) != Value::No && count < 5 => {
+                (Some("select"), Some(option))
+                    if option == name && config.value(entry) != Value::No && count < 5 =>
+                {
                     let place = path.strip_prefix(tree).unwrap_or(path).display();
-                    error = error.note(format!("{place}:{}  {entry}={} selects it", index + 1, config.value(entry)));
+                    error = error.note(format!(
+                        "{place}:{}  {entry}={} selects it",
+                        index + 1,
+                        config.value(entry)
+                    ));
                     count += 1;
                 }
                 _ => {}
@@ -101,7 +122,8 @@ fn blame_selectors(mut error: Error, name: &str, files: &[PathBuf], config: &Dot
         }
     }
     if count == 0 {
-        error = error.note("it has no prompt while its dependencies hold, or its default is y without EXPERT");
+        error =
+            error.note("it has no prompt while its dependencies hold, or its default is y without EXPERT");
     }
     error
 }
@@ -171,8 +193,14 @@ mod tests {
         let error = check(&requests("SATA_AHCI=y"), &config, tree.path()).unwrap_err();
         assert_eq!(error.message(), "CONFIG_SATA_AHCI was asked for and did not survive");
         assert_eq!(error.snippet().unwrap().line, 2);
-        assert!(error.notes().contains(&"drivers/ata/Kconfig:4  depends on ATA   ATA is n".to_string()), "{error}");
-        assert!(error.notes().contains(&"drivers/ata/Kconfig:7  depends on PCI   holds".to_string()), "{error}");
+        assert!(
+            error.notes().contains(&"drivers/ata/Kconfig:4  depends on ATA   ATA is n".to_string()),
+            "{error}"
+        );
+        assert!(
+            error.notes().contains(&"drivers/ata/Kconfig:7  depends on PCI   holds".to_string()),
+            "{error}"
+        );
         assert!(error.hints()[0].contains("\"ATA=y\""));
     }
 

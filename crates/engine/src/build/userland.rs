@@ -143,9 +143,9 @@ impl Builder<'_> {
             task.progress_on(lines, None, Unit::Steps, line.trim());
         });
         let kept = store.root().join("logs").join(format!("{}.log", self.recipe.name));
-        outcome
-            .and_then(|()| self.check(&room.out))
-            .map_err(|error| super::keep_log(error.because_of(format!("{title} did not build")), &log, &kept))?;
+        outcome.and_then(|()| self.check(&room.out)).map_err(|error| {
+            super::keep_log(error.because_of(format!("{title} did not build")), &log, &kept)
+        })?;
         room.keep(tree)?;
         let size = directory_size(tree)?;
         let what = match self.recipe.kind {
@@ -198,7 +198,9 @@ impl Builder<'_> {
             self.recipe.provides.iter().filter(|path| out.join(path).symlink_metadata().is_err()).collect();
         match missing.as_slice() {
             [] => Ok(()),
-            _ => Err(Error::failed(format!("its script did not make {missing:?}, which the recipe promises"))),
+            _ => {
+                Err(Error::failed(format!("its script did not make {missing:?}, which the recipe promises")))
+            }
         }
     }
 }
@@ -276,7 +278,13 @@ fn directory_size(folder: &Path) -> Result<u64> {
     for entry in std::fs::read_dir(folder).context(failed)? {
         let entry = entry.context(failed)?;
         let metadata = entry.path().symlink_metadata().context(failed)?;
-        bytes += if metadata.is_dir() { directory_size(&entry.path())? } else if metadata.is_file() { metadata.len() } else { 0 };
+        bytes += if metadata.is_dir() {
+            directory_size(&entry.path())?
+        } else if metadata.is_file() {
+            metadata.len()
+        } else {
+            0
+        };
     }
     Ok(bytes)
 }

@@ -35,7 +35,12 @@ pub struct Image {
 ///
 /// # Errors
 /// A path that two recipes bring; a file that cannot be read.
-pub fn pack(session: &Session, programs: &Programs, files: &NodeFiles, compression: Compression) -> Result<Image> {
+pub fn pack(
+    session: &Session,
+    programs: &Programs,
+    files: &NodeFiles,
+    compression: Compression,
+) -> Result<Image> {
     let began = std::time::Instant::now();
     let mut packed = Statistics::default();
     let programs = pack_programs(session, programs, compression, &mut packed)?;

@@ -160,7 +160,9 @@ impl Settings {
             ("HOST_KEY_TYPES", self.host_key_types.join(" ")),
             (
                 "RECIPE_PASSWD",
-                lines(&|it| format!("{}:x:{}:{}:{}:{}:/bin/false\n", it.name, it.uid, it.gid, it.about, it.home)),
+                lines(&|it| {
+                    format!("{}:x:{}:{}:{}:{}:/bin/false\n", it.name, it.uid, it.gid, it.about, it.home)
+                }),
             ),
             ("RECIPE_GROUP", lines(&|it| format!("{}:x:{}:\n", it.name, it.gid))),
             ("RECIPE_SHADOW", lines(&|it| format!("{}:*:::::::\n", it.name))),
@@ -177,22 +179,26 @@ fn spec_entry(spec: &SpecFile, file: &File) -> Result<Entry> {
     }
     let given = [file.from.is_some(), file.text.is_some(), file.link.is_some(), file.directory];
     if given.iter().filter(|given| **given).count() != 1 {
-        let error = spec.error(span, format!("{to} needs exactly one of from, text, link and directory = true"));
+        let error =
+            spec.error(span, format!("{to} needs exactly one of from, text, link and directory = true"));
         return Err(error);
     }
     let mode = file.mode.as_ref().map(|mode| mode.get_ref().0);
     let entry = if let Some(from) = &file.from {
         let path = spec.existing(from)?;
         if !path.is_file() {
-            return Err(spec.error(from.span(), format!("{} is not a regular file", from.get_ref().display())));
+            return Err(
+                spec.error(from.span(), format!("{} is not a regular file", from.get_ref().display()))
+            );
         }
         let mode = mode.unwrap_or(host_mode(&path)?);
         // Small ones are read now: their bytes are part of the image's key.
         match path.metadata().is_ok_and(|metadata| metadata.len() > LARGE_FILE) {
             true => Entry::file(mode, path),
-            false => {
-                Entry::bytes(mode, std::fs::read(&path).context(|| format!("cannot read {}", path.display()))?)
-            }
+            false => Entry::bytes(
+                mode,
+                std::fs::read(&path).context(|| format!("cannot read {}", path.display()))?,
+            ),
         }
     } else if let Some(text) = &file.text {
         Entry::bytes(mode.unwrap_or(0o644), text.as_str())
@@ -234,7 +240,9 @@ mod tests {
 
     fn text(manifest: &Manifest, path: &str) -> String {
         match &manifest.get(path).unwrap().kind {
-            initramfs::Kind::File(initramfs::Content::Bytes(bytes)) => String::from_utf8(bytes.clone()).unwrap(),
+            initramfs::Kind::File(initramfs::Content::Bytes(bytes)) => {
+                String::from_utf8(bytes.clone()).unwrap()
+            }
             other => panic!("{path}: {other:?}"),
         }
     }
@@ -247,7 +255,9 @@ mod tests {
             assert!(!path.contains('@'), "{path}");
             if let initramfs::Kind::File(initramfs::Content::Bytes(bytes)) = &entry.kind {
                 let content = String::from_utf8_lossy(bytes);
-                let unfilled = content.split('@').any(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
+                let unfilled = content
+                    .split('@')
+                    .any(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
                 assert!(!unfilled, "{path}: {content}");
             }
         }
@@ -264,7 +274,8 @@ mod tests {
 
     #[test]
     fn the_specs_file_takes_the_place_of_the_nodes() {
-        let node = files(&spec("[[file]]\nto = \"/etc/hostname\"\ntext = \"mine\\n\"\n"), &settings()).unwrap();
+        let node =
+            files(&spec("[[file]]\nto = \"/etc/hostname\"\ntext = \"mine\\n\"\n"), &settings()).unwrap();
         assert_eq!(text(&node.small, "etc/hostname"), "mine\n");
     }
 

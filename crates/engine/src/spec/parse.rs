@@ -72,12 +72,20 @@ impl SpecFile {
             Some(named) if named.is_dir() => named.join(FILE_NAME),
             Some(named) => named.to_path_buf(),
             None if current.join(FILE_NAME).is_file() => PathBuf::from(FILE_NAME),
-            None => return SpecFile::read(Place { path: "<built-in node>".into(), text: BUILT_IN.into() }, current),
+            None => {
+                return SpecFile::read(
+                    Place { path: "<built-in node>".into(), text: BUILT_IN.into() },
+                    current,
+                );
+            }
         };
         let absolute = current.join(&path);
         let text = std::fs::read_to_string(&absolute).map_err(|cause| {
-            let error = Error::input(format!("cannot read the spec {}", path.display())).note(cause.to_string());
-            error.hint("name a spec file or a folder holding allno.toml; without either the built-in node is used")
+            let error =
+                Error::input(format!("cannot read the spec {}", path.display())).note(cause.to_string());
+            error.hint(
+                "name a spec file or a folder holding allno.toml; without either the built-in node is used",
+            )
         })?;
         let folder = absolute.parent().unwrap_or(current).to_path_buf();
         SpecFile::read(Place { path, text }, &folder)
@@ -108,7 +116,8 @@ impl SpecFile {
 
 /// The unknown key and the known ones, out of serde's message for `deny_unknown_fields`.
 fn unknown_key(message: &str) -> Option<(String, Vec<String>)> {
-    let rest = message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
+    let rest =
+        message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
     let (found, rest) = rest.split_once('`')?;
     let known = rest.split('`').skip(1).step_by(2).map(str::to_string).collect();
     Some((found.to_string(), known))
@@ -158,7 +167,8 @@ mod tests {
 
     #[test]
     fn the_built_in_node_is_a_spec() {
-        let node = SpecFile::read(Place { path: "node".into(), text: BUILT_IN.into() }, Path::new(".")).unwrap();
+        let node =
+            SpecFile::read(Place { path: "node".into(), text: BUILT_IN.into() }, Path::new(".")).unwrap();
         assert!(!node.spec.expect.is_empty());
     }
 
