@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use common::{Allno, Project, path, referee, wait};
+use common::{Allno, Project, path, referee, usual_store, wait};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A kernel that only just starts an initramfs and prints, and busybox: a third of the node's work.
@@ -19,15 +19,6 @@ fn small() -> Project {
     let project = Project::new(SMALL);
     project.write("init", INIT);
     project
-}
-
-/// The store of the person who runs the tests.
-fn usual_store() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    set("ALLNO_STORE")
-        .or_else(|| set("XDG_CACHE_HOME").map(|it| it.join("allno")))
-        .or_else(|| set("HOME").map(|it| it.join(".cache/allno")))
-        .expect("a store")
 }
 
 /// A fresh store that needs no network: a copy of the usual one's sources.

@@ -136,6 +136,15 @@ impl Run {
     }
 }
 
+/// The store of the person who runs the tests.
+pub fn usual_store() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    set("ALLNO_STORE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|it| it.join("allno")))
+        .or_else(|| set("HOME").map(|it| it.join(".cache/allno")))
+        .expect("a store")
+}
+
 /// A field of a JSON object that holds a path.
 pub fn path(value: &Value, name: &str) -> PathBuf {
     PathBuf::from(value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")))

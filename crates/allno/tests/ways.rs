@@ -1,0 +1,162 @@
+//! Other ways to the same node: a kernel of one's own, a network of one's own, a debugger.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::{BUILD_LIMIT, Project, eventually, path, referee, usual_store, wait};
+
+const SMALL: &str = "rungs = [\"console\", \"programs\", \"pvh\", \"acpi\"]\n[userland]\nrecipes = [\"busybox\"]\n\
+                     [initramfs]\ninit = \"init\"\n[[expect]]\nqemu_exit = 0\n";
+
+fn small(kernel: &str, init: &str, expect: &str) -> Project {
+    let project = Project::new(&format!("[kernel]\n{kernel}\n{SMALL}[[expect]]\nconsole = \"{expect}\"\n"));
+    project.write("init", &format!("#!/bin/sh\n{init}\nsleep 0.2\nexec reboot -f\n"));
+    project
+}
+
+/// An unpacked 6.12, out of the store.
+fn tree() -> PathBuf {
+    small("", "echo up", "up").allno(&["build"]).run().ok();
+    let artifacts = std::fs::read_dir(usual_store().join("artifacts")).unwrap().flatten();
+    artifacts
+        .map(|entry| entry.path())
+        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("linux-source-"))
+        .map(|path| path.join("tree"))
+        .find(|tree| {
+            std::fs::read_to_string(tree.join("Makefile"))
+                .is_ok_and(|text| text.contains("PATCHLEVEL = 12\n") && text.contains("EXTRAVERSION =\n"))
+        })
+        .expect("an unpatched 6.12 in the store")
+}
+
+/// A tree of one's own is built where it is; with a patch, a patched copy is.
+#[test]
+fn a_kernel_tree_of_ones_own_boots_plain_and_patched() {
+    let tree = tree();
+    let own = format!("path = {tree:?}");
+    small(&own, "echo kernel $(uname -r)", "kernel 6.12.").boot(&[]);
+    let patched = small(&format!("{own}\npatches = [\"name.patch\"]"), "echo kernel $(uname -r)", "-grown");
+    let makefile = std::fs::read_to_string(tree.join("Makefile")).unwrap();
+    let lines: Vec<&str> = makefile.lines().collect();
+    let at = lines.iter().position(|line| *line == "EXTRAVERSION =").unwrap();
+    let patch = format!(
+        "--- a/Makefile\n+++ b/Makefile\n@@ -{},3 +{},3 @@\n {}\n-EXTRAVERSION =\n+EXTRAVERSION = -grown\n {}\n",
+        at,
+        at,
+        lines[at - 1],
+        lines[at + 1]
+    );
+    patched.write("name.patch", &patch);
+    patched.boot(&[]);
+    assert_eq!(
+        std::fs::read_to_string(tree.join("Makefile")).unwrap(),
+        makefile,
+        "one's own tree was changed"
+    );
+    patched.write("name.patch", &patch.replace("-EXTRAVERSION =", "-EXTRAVERSION = -rc1"));
+    let run = patched.allno(&["build"]).run();
+    assert_eq!(run.code(), 2, "{}", run.stderr());
+    assert!(run.stderr().contains("name.patch"), "{}", run.stderr());
+}
+
+#[test]
+fn a_folder_that_is_no_kernel_is_refused() {
+    let project = small("path = \".\"", "echo up", "up");
+    let run = project.allno(&["build"]).run();
+    assert_eq!(run.code(), 2);
+    assert!(run.stderr().contains("not a kernel source tree"), "{}", run.stderr());
+}
+
+/// A node behind a tap device, in a network namespace of its own: no packet leaves it.
+#[test]
+fn a_tap_device_leads_to_the_node() {
+    if !rustix::process::getuid().is_root() {
+        assert!(
+            std::env::var_os("ALLNO_SKIP_REFEREES").is_some(),
+            "a tap device needs root; ALLNO_SKIP_REFEREES=1 skips"
+        );
+        return;
+    }
+    let space = Namespace::new();
+    for line in [
+        "link set lo up",
+        "tuntap add dev tap0 mode tap",
+        "address add 192.0.2.1/24 dev tap0",
+        "link set tap0 up",
+    ] {
+        let mut arguments = vec!["-n", space.0.as_str()];
+        arguments.extend(line.split(' '));
+        referee("ip", &arguments);
+    }
+    let project = Project::new(
+        "[network]\ntap = \"tap0\"\naddress = \"192.0.2.2/24\"\ngateway = \"192.0.2.1\"\n\
+         [[expect]]\nssh = \"ping -c1 192.0.2.1\"\nprints = \"1 received\"\n",
+    );
+    project.allno(&["build"]).run().ok();
+    let allno = env!("CARGO_BIN_EXE_allno");
+    let mut command = common::Allno::of(
+        std::path::Path::new("ip"),
+        project.path(),
+        &["netns", "exec", &space.0, allno, "boot", "--check", "--json", "--offline"],
+    );
+    command.command().current_dir(project.path());
+    let report = command.run().ok().json();
+    assert_eq!(report["passed"], true, "{report}");
+}
+
+/// A network namespace, gone at the end.
+struct Namespace(String);
+
+impl Namespace {
+    fn new() -> Namespace {
+        let name = format!("allno-{}", std::process::id());
+        referee("ip", &["netns", "add", &name]);
+        Namespace(name)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        referee("ip", &["netns", "delete", &self.0]);
+    }
+}
+
+/// `--gdb` stops before the first instruction, prints gdb's line, and goes on when a debugger says so. The debugger is this
+/// test, in gdb's own remote protocol (gdb manual, appendix E).
+#[test]
+fn a_debugger_is_waited_for() {
+    let project = small("", "echo up", "up");
+    project.allno(&["build"]).run().ok();
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let child = project.allno(&["boot", "--check", &format!("--gdb={port}")]).start();
+    let mut stub = None;
+    eventually("QEMU waits for gdb", || {
+        stub = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok();
+        stub.is_some()
+    });
+    let mut stub = stub.unwrap();
+    stub.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stub.write_all(b"+$?#3f").unwrap();
+    let mut answer = [0; 64];
+    let count = stub.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
+    assert!(answer.contains("T05") || answer.contains("S05"), "{answer}");
+    stub.write_all(b"+$c#63").unwrap();
+    let output = wait(child, BUILD_LIMIT);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("target remote") && said.contains("vmlinux"), "{said}");
+}
+
+/// A failing boot's qemu.sh starts the same machine by hand.
+#[test]
+fn the_run_directorys_script_boots_the_same() {
+    let project = small("", "echo up", "up");
+    let report = project.boot(&[]);
+    let script = path(&report, "run").join("qemu.sh");
+    assert!(referee("timeout", &["50", "sh", script.to_str().unwrap()]).contains("up"));
+}
