@@ -1,7 +1,9 @@
 //! What every stage needs at hand.
 
-use base::{Cancel, Events};
-use store::{Project, Store};
+use std::path::Path;
+
+use base::{Cancel, Events, Result};
+use store::{Artifact, Inputs, Project, Store};
 
 /// One run of the command: the store, whose project it is for, where events go, and when to stop.
 #[derive(Clone, Debug)]
@@ -16,4 +18,19 @@ pub struct Session {
     pub cancel: Cancel,
     /// Use the store alone; ask no server.
     pub offline: bool,
+}
+
+impl Session {
+    /// The artifact with these inputs, from the store or built now ([`Store::realize`]).
+    ///
+    /// # Errors
+    /// Those of `build`.
+    pub fn realize(
+        &self,
+        name: &str,
+        inputs: &Inputs,
+        build: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Artifact> {
+        self.store.realize(name, inputs, &self.project, &self.events, &self.cancel, build)
+    }
 }

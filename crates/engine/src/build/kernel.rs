@@ -52,14 +52,9 @@ pub fn build(
         .with("requests", requests.fragment())
         .with("compiler", &toolchain.compiler)
         .with("linker", &toolchain.linker);
-    let artifact = session.store.realize(
-        "kernel",
-        &inputs,
-        &session.project,
-        &session.events,
-        &session.cancel,
-        |tree| Builder { session, source, requests, toolchain }.build_into(tree),
-    )?;
+    let artifact = session.realize("kernel", &inputs, |tree| {
+        Builder { session, source, requests, toolchain }.build_into(tree)
+    })?;
     let file = |name: &str| artifact.path.join(name);
     Ok(Kernel {
         bz_image: file("bzImage"),

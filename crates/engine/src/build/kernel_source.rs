@@ -48,23 +48,15 @@ pub fn from_archive(
     let patches = read_patches(spec)?;
     let mut inputs = Inputs::new().with("archive", sha256);
     add_patches(&mut inputs, &patches);
-    let artifact = session.store.realize(
-        "linux-source",
-        &inputs,
-        &session.project,
-        &session.events,
-        &session.cancel,
-        |tree| {
-            let task = session.events.task("unpacking", "the kernel's source");
-            store::unpack(archive, tree, true, &session.cancel)?;
-            let date = makefile_date(tree)?;
-            apply(session, &patches, tree)?;
-            std::fs::write(tree.join(DATE_FILE), date.to_string())
-                .context(|| "cannot date the source".into())?;
-            task.end("unpacked", "the kernel's source");
-            Ok(())
-        },
-    )?;
+    let artifact = session.realize("linux-source", &inputs, |tree| {
+        let task = session.events.task("unpacking", "the kernel's source");
+        store::unpack(archive, tree, true, &session.cancel)?;
+        let date = makefile_date(tree)?;
+        apply(session, &patches, tree)?;
+        std::fs::write(tree.join(DATE_FILE), date.to_string()).context(|| "cannot date the source".into())?;
+        task.end("unpacked", "the kernel's source");
+        Ok(())
+    })?;
     describe(artifact.path.clone(), artifact.digest.to_string(), None, Some(artifact))
 }
 
@@ -94,26 +86,18 @@ pub fn from_tree(session: &Session, path: &Spanned<PathBuf>, spec: &SpecFile) ->
     }
     let mut inputs = Inputs::new().with("tree", &digest).with("date", date.to_string());
     add_patches(&mut inputs, &patches);
-    let artifact = session.store.realize(
-        "linux-source",
-        &inputs,
-        &session.project,
-        &session.events,
-        &session.cancel,
-        |copy| {
-            Program::new("cp")
-                .args(["-a", "--reflink=auto", "--no-target-directory"])
-                .args([&tree, copy])
-                .capture(Duration::from_secs(900), &session.cancel)
-                .and_then(|captured| match captured.status.success() {
-                    true => Ok(()),
-                    false => Err(Error::failed("cannot copy the kernel's source").note(captured.stderr)),
-                })?;
-            std::fs::write(copy.join(DATE_FILE), date.to_string())
-                .context(|| "cannot date the source".into())?;
-            apply(session, &patches, copy)
-        },
-    )?;
+    let artifact = session.realize("linux-source", &inputs, |copy| {
+        Program::new("cp")
+            .args(["-a", "--reflink=auto", "--no-target-directory"])
+            .args([&tree, copy])
+            .capture(Duration::from_secs(900), &session.cancel)
+            .and_then(|captured| match captured.status.success() {
+                true => Ok(()),
+                false => Err(Error::failed("cannot copy the kernel's source").note(captured.stderr)),
+            })?;
+        std::fs::write(copy.join(DATE_FILE), date.to_string()).context(|| "cannot date the source".into())?;
+        apply(session, &patches, copy)
+    })?;
     describe(artifact.path.clone(), artifact.digest.to_string(), None, Some(artifact))
 }
 

@@ -84,8 +84,7 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn realize(&self) -> Result<Artifact> {
         let inputs = self.inputs();
-        let Session { store, project, events, cancel, .. } = self.session;
-        store.realize(&self.recipe.name, &inputs, project, events, cancel, |tree| self.build_into(tree))
+        self.session.realize(&self.recipe.name, &inputs, |tree| self.build_into(tree))
     }
 
     /// What the result depends on: see the last section of `recipes/README.md`.

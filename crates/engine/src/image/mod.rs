@@ -58,8 +58,7 @@ pub fn pack(
     if let Some(large) = &large {
         inputs.add("large files", large.digest.to_string());
     }
-    let Session { store, project, events, cancel, .. } = session;
-    let image = store.realize("initramfs", &inputs, project, events, cancel, |tree| {
+    let image = session.realize("initramfs", &inputs, |tree| {
         let path = tree.join(IMAGE);
         let mut out = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
         let mut segments = vec![Segment::File(programs.path.join(SEGMENT))];
@@ -149,12 +148,10 @@ fn segment(
     packed: &mut Statistics,
     manifest: impl FnOnce() -> Result<Manifest>,
 ) -> Result<Artifact> {
-    let Session { store, project, events, cancel, .. } = session;
-    store.realize(name, inputs, project, events, cancel, |tree| {
+    session.realize(name, inputs, |tree| {
         let path = tree.join(SEGMENT);
         let out = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
-        let written =
-            initramfs::pack(&manifest()?, compression, std::io::BufWriter::new(out)).map_err(packing)?;
+        let written = initramfs::pack(&manifest()?, compression, out).map_err(packing)?;
         packed.entries += written.entries;
         packed.written += written.written;
         Ok(())
