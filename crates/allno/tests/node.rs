@@ -178,7 +178,7 @@ fn a_failed_boot_explains_itself() {
     let run = project.allno(&["boot", "--check"]).run();
     assert_eq!(run.code(), 1);
     let text = run.stderr();
-    for wanted in ["never said", "Attempted to kill init", "going down", "allno.toml:4", "qemu.sh"] {
+    for wanted in ["never said", "Attempted to kill init", "going down", "allno.toml:3", "qemu.sh"] {
         assert!(text.contains(wanted), "no {wanted} in:\n{text}");
     }
 }

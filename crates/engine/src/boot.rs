@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use base::{Context, Error, Events, Result};
-use machine::expect::{Checking, Expected, Outcome, PowerOff, check, power_off};
+use machine::expect::{Checking, Expected, Failure, Outcome, PowerOff, check, power_off};
 use machine::run::RunningGuest;
 use machine::{
     Access, Cursor, Expectation, Fatal, Guest, Network, Observer, ReservedPort, RunFolder, interactive,
@@ -91,7 +91,7 @@ impl Report {
     pub fn failure(&self, spec: &SpecFile) -> Option<Error> {
         let (outcome, failure) = self.expectations.iter().find_map(|it| Some((it, it.failure.as_ref()?)))?;
         let failed = self.expectations.iter().filter(|it| !it.passed()).count();
-        let mut error = Error::failed(format!("expected {}: {}", outcome.expected, failure.sentence()));
+        let mut error = Error::failed(told(outcome, failure));
         if let Some(expectation) = spec.spec.expect.get(outcome.index) {
             error = error.at(spec.place.snippet(expectation.span()));
         }
@@ -191,13 +191,20 @@ fn booting(made: &Made, spec: &SpecFile) -> String {
 fn show(events: &Events, outcome: &Outcome, expectation: &Expectation) {
     let time = format!("{:.2} s", outcome.at.as_secs_f64());
     match (&outcome.failure, &outcome.seen, &expectation.what) {
-        (Some(failure), _, _) => {
-            events.line("failed", format!("{}: {}", outcome.expected, failure.sentence()))
-        }
+        (Some(failure), _, _) => events.line("failed", told(outcome, failure)),
         (None, Some(seen), Expected::Ssh { .. }) => {
             events.line(time, format!("{} → {seen}", outcome.expected))
         }
         (None, _, _) => events.line(time, outcome.expected.clone()),
+    }
+}
+
+/// What was expected and why it did not come, each once.
+fn told(outcome: &Outcome, failure: &Failure) -> String {
+    let sentence = failure.sentence();
+    match sentence.contains(&outcome.expected) {
+        true => sentence,
+        false => format!("{}: {sentence}", outcome.expected),
     }
 }
 
