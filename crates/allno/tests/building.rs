@@ -196,7 +196,7 @@ path = "hello"
 needs = ["musl"]
 provides = ["bin/hello"]
 [build]
-script = 'mkdir -p "$OUT/bin"; musl-gcc -Os -o "$OUT/bin/hello" hello.c'
+script = 'mkdir -p "$OUT/bin"; musl-gcc -Os -static -o "$OUT/bin/hello" hello.c'
 "#;
 
 fn kill(child: &Child, signal: Signal) {
