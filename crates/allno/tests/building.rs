@@ -70,7 +70,7 @@ fn a_build_killed_many_times_ends_whole() {
     let undisturbed = project.allno(&["build", "--json"]).run().ok().json();
     let folder = tempfile::tempdir().unwrap();
     let store = store_with_sources(folder.path(), &project);
-    let cache = usual_store().join("ccache");
+    let cache = usual_store().join("caches/ccache");
     let build =
         || project.allno(&["build", "--json", "--offline"]).store(&store).env("CCACHE_DIR", &cache).start();
     let mut random = Random(u64::from(std::process::id()) * 2_654_435_761 + 1);
@@ -120,7 +120,7 @@ fn two_builds_at_once_share_the_work() {
     let project = small();
     let folder = tempfile::tempdir().unwrap();
     let store = store_with_sources(folder.path(), &project);
-    let cache = usual_store().join("ccache");
+    let cache = usual_store().join("caches/ccache");
     let start =
         || project.allno(&["build", "--json", "--offline"]).store(&store).env("CCACHE_DIR", &cache).start();
     let first = start();
