@@ -77,16 +77,19 @@ fn first_line(program: Program, cancel: &Cancel) -> Result<String> {
 }
 
 /// The environment every build step starts from: nothing of the person's but the compiler cache's settings. Paths below
-/// `base` are relative to it for the cache, so that an object is found again wherever that folder lies.
-pub fn clean(program: Program, toolchain: &Toolchain, base: &Path) -> Program {
+/// `base` are made relative for the cache, so that an object is found again wherever that folder lies. Not for a kernel:
+/// its -fmacro-prefix-map knows only the absolute path, and `__FILE__` would differ from that of a build without a cache.
+pub fn clean(program: Program, toolchain: &Toolchain, base: Option<&Path>) -> Program {
     let mut program = program.clean_environment().env("LC_ALL", "C").env("TZ", "UTC");
     if let Some(cache) = &toolchain.ccache {
         program = program
             .env("CCACHE_DIR", &cache.folder)
-            .env("CCACHE_BASEDIR", base)
             .env("CCACHE_NOHASHDIR", "1")
             // The date of musl's specs file is that of its copy; what counts is what the compiler's files hold.
             .env("CCACHE_COMPILERCHECK", "content");
+        if let Some(base) = base {
+            program = program.env("CCACHE_BASEDIR", base);
+        }
         for name in ["CCACHE_MAXSIZE", "CCACHE_REMOTE_STORAGE", "CCACHE_CONFIGPATH"] {
             if let Some(value) = std::env::var_os(name) {
                 program = program.env(name, value);

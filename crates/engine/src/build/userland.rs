@@ -172,7 +172,7 @@ impl Builder<'_> {
         let mut path = room.sysroot.join("bin").into_os_string();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
-        let mut program = clean(Program::new("sh"), self.toolchain, &room.top)
+        let mut program = clean(Program::new("sh"), self.toolchain, Some(&room.top))
             .args(["-eu", "-c", self.script()])
             .directory(&room.source)
             .env("SOURCE", &room.source)
