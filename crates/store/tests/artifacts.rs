@@ -1,50 +1,20 @@
 //! Building into the store: once, whole, with a reason, and side by side.
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 
 use base::{Cancel, Error, Event, Events, Kind, Result};
-use store::{Artifact, Inputs, Project, Rebuild, Store};
-
-struct Place {
-    folder: tempfile::TempDir,
-    store: Store,
-    project: Project,
-}
+use common::Place;
+use store::{Artifact, Inputs, Rebuild, Store};
 
 impl Place {
-    fn new() -> Place {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().join("store")).unwrap();
-        let project = Project::at(folder.path()).unwrap();
-        Place { folder, store, project }
-    }
-
     fn realize(&self, inputs: &Inputs, build: impl FnOnce(&Path) -> Result<()>) -> Result<Artifact> {
         self.store.realize("kernel", inputs, &self.project, &Events::silent(), &Cancel::new(), build)
     }
-
-    fn count(&self, folder: &str) -> usize {
-        walk(&self.store.root().join(folder)).len()
-    }
-}
-
-/// Everything in a folder two levels deep, so that a leftover in a run's scratch shows.
-fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "lock") {
-            continue;
-        }
-        match path.is_dir() && folder.ends_with("scratch") {
-            true => paths.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path())),
-            false => paths.push(path),
-        }
-    }
-    paths
 }
 
 fn one_file(text: &str) -> impl FnOnce(&Path) -> Result<()> {
@@ -114,7 +84,7 @@ fn a_failed_or_stopped_build_leaves_nothing() {
     };
     let error = place.realize(&inputs, half).unwrap_err();
     assert_eq!(error.message(), "the compiler crashed");
-    assert_eq!((place.count("artifacts"), place.count("scratch")), (0, 0));
+    assert_eq!((place.names("artifacts").len(), place.leftovers().len()), (0, 0));
     let cancel = Cancel::new();
     let stop = |tree: &Path| {
         fs::write(tree.join("whole"), "x").unwrap();
@@ -123,12 +93,12 @@ fn a_failed_or_stopped_build_leaves_nothing() {
     };
     let stopped = place.store.realize("kernel", &inputs, &place.project, &Events::silent(), &cancel, stop);
     assert_eq!(stopped.unwrap_err().kind(), Kind::Cancelled);
-    assert_eq!((place.count("artifacts"), place.count("scratch")), (0, 0));
+    assert_eq!((place.names("artifacts").len(), place.leftovers().len()), (0, 0));
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let _ = place.realize(&inputs, |_| panic!("a bug of the builder"));
     }));
     assert!(panicked.is_err());
-    assert_eq!(place.count("scratch"), 0);
+    assert_eq!(place.leftovers().len(), 0);
     assert!(place.realize(&inputs, one_file("x")).unwrap().fresh);
 }
 

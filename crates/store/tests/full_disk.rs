@@ -1,6 +1,8 @@
 //! A full disk: the error is the host's, and nothing half-written is left. As root on a small tmpfs; where
 //! that cannot be mounted, through a builder that reports what the kernel would.
 
+mod common;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::time::Duration;
 
 use base::process::Program;
 use base::{Cancel, Context, Events, Kind, Result};
+use common::{Place, leftovers, names};
 use store::{Inputs, LockFile, Project, Store};
 
 /// A tmpfs of 2 MiB, unmounted when dropped.
@@ -49,16 +52,6 @@ fn write(path: PathBuf, length: usize) -> Result<()> {
     fs::write(&path, vec![1; length]).context(|| format!("cannot write {}", path.display()))
 }
 
-/// What is left in the store's folders of things that were not finished.
-fn leftovers(root: &Path) -> Vec<PathBuf> {
-    let scratch = fs::read_dir(root.join("scratch")).unwrap().map(|entry| entry.unwrap().path());
-    scratch
-        .filter(|path| path.is_dir())
-        .flat_map(|run| fs::read_dir(run).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .collect()
-}
-
 #[test]
 fn a_build_that_fills_the_disk() {
     let Some(small) = Small::mount() else { return injected() };
@@ -75,7 +68,7 @@ fn a_build_that_fills_the_disk() {
     })
     .unwrap_err();
     assert_eq!(error.kind(), Kind::Host, "{error}");
-    assert_eq!((leftovers(store.root()), count(&store, "artifacts")), (Vec::new(), 0));
+    assert_eq!((leftovers(store.root()), names(&store, "artifacts").len()), (Vec::new(), 0));
     realize(&store, &project, "small", |tree| write(tree.join("small"), 1000)).unwrap();
 }
 
@@ -139,7 +132,7 @@ fn a_store_on_a_full_disk_cannot_be_opened_and_a_download_leaves_nothing() {
     let error = store.fetch(&source, &Default::default(), &Events::silent(), &Cancel::new()).unwrap_err();
     assert_eq!(error.kind(), Kind::Host, "{error}");
     assert!(error.to_string().contains("disk is full"), "{error}");
-    assert_eq!((count(&store, "sources"), count(&store, "partial")), (0, 0));
+    assert_eq!((names(&store, "sources").len(), names(&store, "partial").len()), (0, 0));
     drop(store);
     let mut file = File::create(small.path.join("filler")).unwrap();
     while file.write_all(&[0; 4096]).is_ok() {}
@@ -148,20 +141,14 @@ fn a_store_on_a_full_disk_cannot_be_opened_and_a_download_leaves_nothing() {
     drop(folder);
 }
 
-fn count(store: &Store, folder: &str) -> usize {
-    fs::read_dir(store.root().join(folder)).unwrap().count()
-}
-
 /// Without a disk to fill: a builder that fails as a full disk makes it fail.
 fn injected() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path().join("store")).unwrap();
-    let project = Project::at(folder.path()).unwrap();
-    let error = realize(&store, &project, "x", |tree| {
+    let place = Place::new();
+    let error = realize(&place.store, &place.project, "x", |tree| {
         fs::write(tree.join("half"), "half").unwrap();
         Err(std::io::Error::from(std::io::ErrorKind::StorageFull)).context(|| "cannot write".into())
     })
     .unwrap_err();
     assert_eq!(error.kind(), Kind::Host);
-    assert_eq!((leftovers(store.root()), count(&store, "artifacts")), (Vec::new(), 0));
+    assert_eq!((place.leftovers().len(), place.names("artifacts").len()), (0, 0));
 }

@@ -1,30 +1,16 @@
 //! Shrinking the store without taking away what somebody uses.
 
+mod common;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use base::{Cancel, Events};
+use common::Place;
 use store::{Artifact, Collected, EntryKind, Inputs, Policy, Project, Store};
 
-struct Place {
-    folder: tempfile::TempDir,
-    store: Store,
-}
-
 impl Place {
-    fn new() -> Place {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().join("store")).unwrap();
-        Place { folder, store }
-    }
-
-    fn project(&self, name: &str) -> Project {
-        let folder = self.folder.path().join(name);
-        fs::create_dir_all(&folder).unwrap();
-        Project::at(&folder).unwrap()
-    }
-
     /// Builds `length` bytes called `name`; `value` is its only input.
     fn build(&self, name: &str, value: &str, length: usize, project: &Project) -> Artifact {
         let inputs = Inputs::new().with("value", value);
@@ -67,7 +53,7 @@ fn names(entries: &[store::Entry]) -> Vec<&str> {
 #[test]
 fn usage_says_what_is_there_how_big_and_whose() {
     let place = Place::new();
-    let (mine, yours) = (place.project("mine"), place.project("yours"));
+    let (mine, yours) = (place.project_called("mine"), place.project_called("yours"));
     place.build("kernel", "1", 10_000, &mine);
     place.build("kernel", "1", 10_000, &yours);
     place.source("source");
@@ -83,7 +69,7 @@ fn usage_says_what_is_there_how_big_and_whose() {
 #[test]
 fn what_no_project_uses_goes_and_the_rest_stays() {
     let place = Place::new();
-    let (mine, yours) = (place.project("mine"), place.project("yours"));
+    let (mine, yours) = (place.project_called("mine"), place.project_called("yours"));
     drop(place.build("kernel", "old", 1, &mine));
     drop(place.build("kernel", "new", 1, &mine));
     drop(place.build("busybox", "1", 1, &yours));
@@ -112,7 +98,7 @@ fn what_no_project_uses_goes_and_the_rest_stays() {
 #[test]
 fn what_a_running_allno_holds_stays_until_it_is_done() {
     let place = Place::new();
-    let mine = place.project("mine");
+    let mine = place.project_called("mine");
     let held = place.build("kernel", "1", 1, &mine);
     let clone = held.clone();
     let workspace = place.workspace(&mine);
@@ -130,14 +116,14 @@ fn what_a_running_allno_holds_stays_until_it_is_done() {
     workspace.finish().unwrap();
     assert_eq!(other.collect(Policy::Everything, false, &Cancel::new()).unwrap().removed.len(), 2);
     for folder in ["artifacts", "workspaces", "locks"] {
-        assert_eq!(fs::read_dir(place.store.root().join(folder)).unwrap().count(), 0, "{folder}");
+        assert_eq!(place.names(folder), [""; 0], "{folder}");
     }
 }
 
 #[test]
 fn a_tools_cache_counts_and_stays_while_it_is_used() {
     let place = Place::new();
-    let mine = place.project("mine");
+    let mine = place.project_called("mine");
     let open = || place.store.cache("ccache", &mine, &Events::silent(), &Cancel::new()).unwrap();
     let (one, other) = (open(), open());
     fs::write(one.path.join("object"), [1; 10_000]).unwrap();
@@ -154,7 +140,7 @@ fn a_tools_cache_counts_and_stays_while_it_is_used() {
 #[test]
 fn everything_but_sources_keeps_the_sources() {
     let place = Place::new();
-    drop(place.build("kernel", "1", 1, &place.project("mine")));
+    drop(place.build("kernel", "1", 1, &place.project_called("mine")));
     let source = place.source("content");
     place.collect(Policy::AllButSources, false);
     assert_eq!(place.entries(), [(EntryKind::Source, "f.tar.gz".to_string())]);
@@ -165,7 +151,7 @@ fn everything_but_sources_keeps_the_sources() {
 #[test]
 fn down_to_a_size_takes_what_was_used_longest_ago() {
     let place = Place::new();
-    let mine = place.project("mine");
+    let mine = place.project_called("mine");
     for (age, name) in [(30, "oldest"), (20, "middle"), (10, "youngest")] {
         let built = place.build(name, "1", 1 << 20, &mine);
         let entry = built.path.parent().unwrap().file_name().unwrap().to_str().unwrap().to_string();

@@ -1,9 +1,7 @@
 //! SIGKILL at any moment, several times over, with a second run beside it: what is visible is complete.
 #![allow(clippy::disallowed_methods, reason = "a test starts itself again, to kill that")]
 
-#[path = "fetch/server.rs"]
-#[allow(dead_code, reason = "this test asks less of it")]
-mod server;
+mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use base::{Cancel, Events, Result};
-use server::{Server, send_range};
+use common::server::{Server, send_range};
 use store::{FetchOptions, Inputs, LockFile, Origin, Policy, Project, Sha256, Source, Store};
 
 /// Names the folder to work in, in the process that is to be killed.

@@ -1,6 +1,6 @@
 //! Fetching from an upstream that behaves, misbehaves or is not there.
 
-mod server;
+mod common;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
@@ -8,34 +8,18 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use base::{Cancel, Event, Events, Kind};
-use server::{Server, send, send_as, send_range};
-use store::{FetchOptions, Fetched, Limits, LockFile, Origin, Project, Sha256, Source, Store};
+use common::Place;
+use common::server::{Server, send, send_as, send_range};
+use store::{FetchOptions, Fetched, Limits, LockFile, Origin, Sha256, Source, Store};
 
 /// Long enough to break in the middle of, with no repetition.
 fn content() -> Vec<u8> {
     (0..60_000u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
 }
 
-struct Place {
-    folder: tempfile::TempDir,
-    store: Store,
-}
-
 impl Place {
-    fn new() -> Place {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().join("store")).unwrap();
-        Place { folder, store }
-    }
-
     fn fetch(&self, source: &Source, options: &FetchOptions) -> base::Result<Fetched> {
         self.store.fetch(source, options, &Events::silent(), &Cancel::new())
-    }
-
-    /// What stands in a folder of the store.
-    fn names(&self, folder: &str) -> Vec<String> {
-        let entries = std::fs::read_dir(self.store.root().join(folder)).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     /// Nothing was kept, not even in part.
@@ -411,8 +395,7 @@ fn the_lock_file_is_preferred_and_an_update_chooses_anew() {
         _ => send(stream, "404 Not Found", "", b""),
     });
     let place = Place::new();
-    let project = Project::at(place.folder.path()).unwrap();
-    let options = FetchOptions { project: Some(project), ..from(&server) };
+    let options = FetchOptions { project: Some(place.project.clone()), ..from(&server) };
     let path = place.folder.path().join("allno.lock");
     let fetch = |place: &Place, source: &Source, update: bool| -> base::Result<Fetched> {
         let mut lock = LockFile::read(&path).unwrap();
