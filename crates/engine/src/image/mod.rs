@@ -41,7 +41,7 @@ pub fn pack(
     files: &NodeFiles,
     compression: Compression,
 ) -> Result<Image> {
-    let began = std::time::Instant::now();
+    let task = session.events.task("packing", "initramfs");
     let mut packed = Statistics::default();
     let programs = pack_programs(session, programs, compression, &mut packed)?;
     let large = pack_large(session, &files.large, compression, &mut packed)?;
@@ -72,18 +72,16 @@ pub fn pack(
     if image.fresh {
         let appended = packed.written + small_packed.written;
         let kept = bytes.saturating_sub(appended);
-        session.events.send(base::Event::Ended {
-            id: 0,
-            done: "packed",
-            what: format!(
+        task.end(
+            "packed",
+            format!(
                 "initramfs {}   {} entries, {} packed, {} untouched",
                 Size(bytes),
                 packed.entries + small_packed.entries,
                 Size(appended),
                 Size(kept)
             ),
-            took: began.elapsed(),
-        });
+        );
     }
     Ok(Image { path, bytes, digest: image.digest.to_string(), _held: image })
 }
