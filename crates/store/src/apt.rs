@@ -38,14 +38,20 @@ pub(crate) fn mirrors(cancel: &Cancel) -> Result<Vec<Mirror>> {
     if process::find("apt-get").is_none() {
         return Ok(Vec::new());
     }
-    let format = "$(REPO_URI)\t$(ORIGIN)\t$(LABEL)";
-    let program = Program::new("apt-get").args(["indextargets", "--format", format]).env("LC_ALL", "C");
-    let printed = program.capture(LIMIT, cancel)?;
+    let mut roots = mirrors_in(&index_targets(&[], cancel)?);
+    if roots.is_empty() {
+        // Before the first `apt-get update` no index is there, and only what the sources' files say is left.
+        roots = mirrors_in(&index_targets(&["--no-release-info"], cancel)?);
+    }
     let proxies = Proxies::of_apt(cancel)?;
-    Ok(mirrors_in(&printed.stdout)
-        .into_iter()
-        .map(|root| Mirror { proxy: proxies.for_url(&root), root })
-        .collect())
+    Ok(roots.into_iter().map(|root| Mirror { proxy: proxies.for_url(&root), root }).collect())
+}
+
+/// One line per index that apt is set up with: root, origin, label.
+fn index_targets(options: &[&str], cancel: &Cancel) -> Result<String> {
+    let format = "$(REPO_URI)\t$(ORIGIN)\t$(LABEL)";
+    let program = Program::new("apt-get").arg("indextargets").args(options.iter().copied());
+    Ok(program.args(["--format", format]).env("LC_ALL", "C").capture(LIMIT, cancel)?.stdout)
 }
 
 /// The roots in what `apt-get indextargets` printed, one line per index: root, origin, label.
@@ -56,9 +62,9 @@ fn mirrors_in(printed: &str) -> Vec<String> {
         let (Some(root), origin, label) = (fields.next(), fields.next(), fields.next()) else { continue };
         let root = format!("{}/", root.trim_end_matches('/'));
         let last = root.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        // Before the first `apt-get update` there is no Release file to say the origin.
+        // Without a Release file nobody says the origin, and apt leaves the word as it is.
         let debian = match origin.unwrap_or_default() {
-            "" => matches!(last, "debian" | "debian-security"),
+            "" | "$(ORIGIN)" => matches!(last, "debian" | "debian-security"),
             origin => origin == "Debian",
         };
         let security = label == Some("Debian-Security") || last == "debian-security";
@@ -192,7 +198,7 @@ mod tests {
                        http://a.example/debian\tDebian\tDebian\n\
                        http://a.example/debian/\tDebian\tDebian\n\
                        https://other.example/thing/\tOther\tOther\n\
-                       https://fresh.example/debian/\t\t\n\
+                       https://fresh.example/debian/\t$(ORIGIN)\t$(LABEL)\n\
                        https://fresh.example/else/\t\t\n\
                        file:/media/debian/\tDebian\tDebian\n\n";
         assert_eq!(
