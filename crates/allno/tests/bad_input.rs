@@ -101,13 +101,71 @@ fn offline_with_an_empty_store_says_what_is_missing() {
     assert!(run.stderr().contains("offline"), "{}", run.stderr());
 }
 
-/// Every origin that was tried and what each said. Nothing listens on port 9 of loopback, and no mirror is set up.
+/// Nothing listens on port 9 of loopback, which plays upstream and the Debian mirror of this machine: every origin of every
+/// source is named with what it said, and nothing is kept.
 #[test]
-fn no_network_names_every_origin() {
+fn no_network_names_every_origin_and_what_it_said() {
     let store = tempfile::tempdir().unwrap();
     let project = Project::new("[sources]\nmirror = \"http://127.0.0.1:9\"\n");
-    let run = project.allno(&["build"]).store(store.path()).env("PATH", empty_path().path()).run();
+    let apt = without_mirrors(&project);
+    let mut command = project.allno(&["build", "--json"]).store(store.path()).env("APT_CONFIG", apt);
+    for proxy in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.command().env_remove(proxy);
+    }
+    let run = command.run();
     assert_eq!(run.code(), 3, "{}", run.stderr());
+    let error = run.json()["error"].clone();
+    assert_eq!(error["message"], "5 of 5 sources cannot be had");
+    let notes: Vec<&str> =
+        error["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect();
+    for recipe in ["linux-6.12", "musl", "busybox", "openssh", "iputils"] {
+        let origins = origins(recipe);
+        assert!(origins.len() > 1, "{recipe}: {origins:?}");
+        for origin in origins {
+            let said = notes.iter().find(|note| note.contains(&origin));
+            let said = said.unwrap_or_else(|| panic!("no {origin} in {notes:#?}"));
+            assert!(said.contains("connection refused") || said.contains("does not offer"), "{said}");
+        }
+    }
+    assert!(error["hints"][0].as_str().unwrap().contains("network"), "{error}");
+    for folder in ["sources", "partial", "artifacts"] {
+        assert_eq!(std::fs::read_dir(store.path().join(folder)).unwrap().count(), 0, "{folder}");
+    }
+    assert!(!project.path().join("allno.lock").exists());
+    assert_eq!(project.allno(&["gc", "--verify"]).store(store.path()).run().code(), 0);
+}
+
+/// An apt configuration (apt.conf(5)) whose only mirror is not there, with nothing of this machine's in it.
+fn without_mirrors(project: &Project) -> std::path::PathBuf {
+    let place = |name: &str| project.path().join(name).display().to_string();
+    project.write("sources.list", "deb http://127.0.0.1:9/debian stable main\n");
+    let settings = [
+        ("Dir::Etc::Main", "/dev/null".to_string()),
+        ("Dir::Etc::Parts", "/dev/null".to_string()),
+        ("Dir::Etc::SourceList", place("sources.list")),
+        ("Dir::Etc::SourceParts", "/dev/null".to_string()),
+        ("Dir::State::Lists", place("lists")),
+        ("Dir::Cache", place("cache")),
+    ];
+    let lines: Vec<String> = settings.iter().map(|(name, value)| format!("{name} \"{value}\";\n")).collect();
+    project.write("apt.conf", &lines.concat());
+    project.path().join("apt.conf")
+}
+
+/// Addresses, path in the pool, and package, as the recipe has them.
+fn origins(recipe: &str) -> Vec<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../recipes/{recipe}.toml"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let head = text.split("[build]").next().unwrap();
+    let values = head
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(|line| line.split('"').skip(1).step_by(2));
+    let origin = |value: &&str| {
+        let address = value.starts_with("https://") && !value.contains("VERSION");
+        address || value.starts_with("pool/") || value.starts_with("linux-source-")
+    };
+    values.filter(origin).map(String::from).collect()
 }
 
 /// A missing compiler is the host's lack, with the doctor's line.

@@ -334,26 +334,21 @@ impl<'a> Fetcher<'a> {
             let joined = threads.into_iter().map(|thread| thread.join());
             joined.map(|it| it.unwrap_or_else(|_| Err(Error::failed("a fetch panicked")))).collect()
         });
-        let mut first_error = None;
+        let mut failures = Vec::new();
         for (source, result) in wanted.iter().zip(results) {
             match result {
                 Ok((fetched, lock)) => {
                     self.lock.adopt(&lock, &source.name);
                     self.fetched.insert(source.name.clone(), fetched);
                 }
-                Err(error) if error.kind() == base::Kind::Cancelled => {
-                    first_error.get_or_insert(error);
-                }
-                Err(error) => {
-                    first_error = Some(
-                        first_error.filter(|it: &Error| it.kind() != base::Kind::Cancelled).unwrap_or(error),
-                    )
-                }
+                Err(error) => failures.push(error),
             }
         }
         // What did arrive is recorded even when another source failed.
-        self.lock.write()?;
-        match first_error {
+        if !self.fetched.is_empty() {
+            self.lock.write()?;
+        }
+        match together(failures, wanted.len()) {
             Some(error) => Err(error),
             None => {
                 recipes.iter().map(|recipe| Ok((recipe.name.clone(), self.recipe_source(recipe)?))).collect()
@@ -400,5 +395,62 @@ impl<'a> Fetcher<'a> {
                 .note(format!("{}: {cause}", path.display()))
         })?;
         Ok(RecipeSource::Archive { path: path.clone(), sha256: sha256.to_string(), held: None })
+    }
+}
+
+/// The failures of several fetches as one error, as a person without a network wants to see at once what was tried for
+/// each; `wanted` is how many were tried.
+fn together(mut failures: Vec<Error>, wanted: usize) -> Option<Error> {
+    // What was only stopped is no news beside what failed.
+    if failures.iter().any(|error| error.kind() != base::Kind::Cancelled) {
+        failures.retain(|error| error.kind() != base::Kind::Cancelled);
+    }
+    let first = failures.first()?;
+    if failures.len() == 1 || first.kind() == base::Kind::Cancelled {
+        return Some(first.clone());
+    }
+    let kinds = failures.iter().map(Error::kind);
+    let kind = kinds.clone().find(|kind| *kind != base::Kind::Host).unwrap_or(base::Kind::Host);
+    let mut error = Error::new(kind, format!("{} of {wanted} sources cannot be had", failures.len()));
+    for failure in &failures {
+        error = failure.notes().iter().fold(error.note(failure.message()), |error, note| error.note(note));
+        for hint in failure.hints() {
+            if !error.hints().contains(hint) {
+                error = error.hint(hint);
+            }
+        }
+    }
+    Some(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_together_and_a_stop_is_no_failure() {
+        assert!(together(Vec::new(), 3).is_none());
+        let unreachable = |name: &str| {
+            let error = Error::host(format!("cannot fetch {name}")).note(format!("upstream {name}: refused"));
+            error.hint("look at the network")
+        };
+        let stopped = || Error::cancelled();
+        let one = together(vec![stopped(), unreachable("musl")], 3).unwrap();
+        assert_eq!(one.message(), "cannot fetch musl");
+        let all = together(vec![unreachable("musl"), stopped(), unreachable("busybox")], 3).unwrap();
+        assert_eq!((all.kind(), all.message()), (base::Kind::Host, "2 of 3 sources cannot be had"));
+        assert_eq!(
+            all.notes(),
+            [
+                "cannot fetch musl",
+                "upstream musl: refused",
+                "cannot fetch busybox",
+                "upstream busybox: refused"
+            ]
+        );
+        assert_eq!(all.hints(), ["look at the network"]);
+        let wrong = Error::failed("cannot fetch iputils").note("wrong hash");
+        assert_eq!(together(vec![unreachable("musl"), wrong], 2).unwrap().kind(), base::Kind::Failed);
+        assert_eq!(together(vec![stopped(), stopped()], 2).unwrap().kind(), base::Kind::Cancelled);
     }
 }
