@@ -1,0 +1,110 @@
+//! `allno build` on a disk that fills up: an error a person can act on, a store that is whole, and a build that goes on once
+//! there is room. The disk is a small tmpfs, which only root may mount.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{Project, Run, referee, usual_store};
+
+/// A kernel that only just starts an initramfs and prints, and busybox.
+const SPEC: &str = "[userland]\nrecipes = [\"busybox\"]\n\
+                    [accounts]\nauthorized_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\"]\n\
+                    [kernel]\nrungs = [\"console\", \"programs\", \"pvh\", \"acpi\"]\n";
+
+/// A store on a tmpfs of its own, with the sources that the project in `project` was built from.
+struct SmallStore {
+    path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl SmallStore {
+    /// `None` where this user may not mount. `size` is tmpfs's own: "512m".
+    fn with_sources(size: &str, project: &Project) -> Option<SmallStore> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        project.allno(&["build"]).run().ok();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        std::fs::create_dir(&path).unwrap();
+        referee("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "none", path.to_str().unwrap()]);
+        let small = SmallStore { path, _folder: folder };
+        std::fs::create_dir(small.path.join("sources")).unwrap();
+        let lock = std::fs::read_to_string(project.path().join("allno.lock")).unwrap();
+        for hash in lock.lines().filter_map(|line| line.strip_prefix("sha256 = \"")?.strip_suffix('"')) {
+            let source = usual_store().join("sources").join(hash);
+            let to = small.path.join("sources");
+            referee("cp", &["-r", source.to_str().unwrap(), to.to_str().unwrap()]);
+        }
+        Some(small)
+    }
+
+    fn grow(&self, size: &str) {
+        referee("mount", &["-o", &format!("remount,size={size}"), self.path.to_str().unwrap()]);
+    }
+
+    /// Builds here; the compiler cache is the usual one, as this is not about compiling.
+    fn build(&self, project: &Project) -> Run {
+        let cache = std::env::var_os("CCACHE_DIR").unwrap_or(usual_store().join("caches/ccache").into());
+        project.allno(&["build", "--offline"]).store(&self.path).env("CCACHE_DIR", cache).run()
+    }
+
+    /// The build ended because the disk is full, said so, and left a store without half of anything in it.
+    fn assert_full(&self, run: &Run) {
+        let text = run.stderr();
+        assert_eq!(run.code(), 3, "{text}");
+        assert!(text.contains("disk is full") && text.contains("allno gc"), "{text}");
+        for line in text.lines().filter_map(|line| line.split("log: ").nth(1)) {
+            assert!(Path::new(line.trim()).is_file(), "no such log: {line}");
+        }
+        let scratch = self.path.join("scratch");
+        assert_eq!(std::fs::read_dir(scratch).unwrap().count(), 0, "something is left in scratch");
+    }
+}
+
+impl Drop for SmallStore {
+    fn drop(&mut self) {
+        referee("umount", &["--lazy", self.path.to_str().unwrap()]);
+    }
+}
+
+fn assert_whole(store: &SmallStore, project: &Project) {
+    let verified = project.allno(&["gc", "--verify", "--dry-run"]).store(&store.path).run();
+    assert_eq!(verified.code(), 0, "{}{}", verified.stdout(), verified.stderr());
+}
+
+#[test]
+fn a_disk_that_fills_up_while_a_source_is_unpacked() {
+    let project = Project::new(SPEC);
+    let Some(store) = SmallStore::with_sources("512m", &project) else { return };
+    let run = store.build(&project);
+    store.assert_full(&run);
+    assert_eq!(std::fs::read_dir(store.path.join("artifacts")).unwrap().count(), 0);
+    assert_whole(&store, &project);
+}
+
+/// The kernel's tree lies elsewhere, so that it is the compilers that run out of room.
+#[test]
+fn a_disk_that_fills_up_while_programs_are_compiled() {
+    let usual = Project::new(SPEC);
+    usual.allno(&["build"]).run().ok();
+    let project = Project::new(&format!("{SPEC}path = \"{}\"\n", unpacked_kernel().display()));
+    let Some(store) = SmallStore::with_sources("100m", &project) else { return };
+    let run = store.build(&project);
+    store.assert_full(&run);
+    assert_whole(&store, &project);
+    store.grow("600m");
+    store.build(&project).ok();
+    assert_whole(&store, &project);
+}
+
+/// A 6.12 tree that the usual store has unpacked.
+fn unpacked_kernel() -> PathBuf {
+    let artifacts = std::fs::read_dir(usual_store().join("artifacts")).unwrap();
+    let trees = artifacts.map(|entry| entry.unwrap().path().join("tree"));
+    let is_wanted = |tree: &PathBuf| {
+        std::fs::read_to_string(tree.join("Makefile")).is_ok_and(|text| text.contains("PATCHLEVEL = 12\n"))
+    };
+    trees.into_iter().find(is_wanted).expect("the usual build has unpacked a kernel")
+}
