@@ -60,12 +60,10 @@ impl Snippet {
         let line_start = source[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = source[start..].find('\n').map_or(source.len(), |at| start + at);
         let line = source[..start].matches('\n').count() + 1;
-        Snippet {
-            path: path.into(),
-            line,
-            text: source[line_start..line_end].trim_end_matches('\r').to_string(),
-            columns: start - line_start..end.min(line_end).max(start) - line_start,
-        }
+        let text = source[line_start..line_end].trim_end_matches('\r').to_string();
+        // A span may begin or end in the line end, which is not shown.
+        let column = |at: usize| (at - line_start).min(text.len());
+        Snippet { path: path.into(), line, columns: column(start)..column(end), text }
     }
 }
 
@@ -241,6 +239,10 @@ mod tests {
         let source = "one\ntwo = 3\r\nthree";
         let snippet = Snippet::of("a.toml", source, 8..9);
         assert_eq!((snippet.line, snippet.text.as_str(), snippet.columns), (2, "two = 3", 4..5));
+        for span in [1..2, 2..2, 1..3, 0..9] {
+            let snippet = Snippet::of("a.toml", "#\r", span.clone());
+            assert!(snippet.text.get(snippet.columns.clone()).is_some(), "{span:?}: {snippet:?}");
+        }
         assert_eq!(Snippet::of("a.toml", source, 90..99).line, 3);
         assert_eq!(Snippet::of("a.toml", "é", 1..2).columns, 0..2);
     }
