@@ -9,6 +9,9 @@ use crate::terminal::{Look, Style, tame};
 /// Where the text of a line starts: two spaces, the left word, then this column.
 pub const TEXT_COLUMN: usize = 12;
 
+/// Longest line of a program's output that an error shows, in characters: a compiler's own command can be ten times that.
+const OUTPUT_LIMIT: usize = 240;
+
 /// A duration as a person reads it: three significant digits, milliseconds below one second, minutes
 /// from ten minutes on.
 pub fn duration(took: Duration) -> String {
@@ -112,7 +115,7 @@ pub fn error(look: Look, error: &Error) -> String {
         }
     }
     for line in error.output_lines() {
-        drawn.push_str(&format!("     {} {}\n", frame("|"), tame(line)));
+        drawn.push_str(&format!("     {} {}\n", frame("|"), fit(line, OUTPUT_LIMIT)));
     }
     for note in error.notes() {
         drawn.push_str(&paragraph(&frame("="), note));

@@ -143,7 +143,8 @@ impl Builder<'_> {
         });
         let kept = store.root().join("logs").join(format!("{}.log", self.recipe.name));
         outcome.and_then(|()| self.check(&room.out)).map_err(|error| {
-            super::keep_log(error.because_of(format!("{title} did not build")), &log, &kept)
+            let error = error.because_of(format!("{title} did not build"));
+            super::keep_log(self.name_script(error), &log, &kept)
         })?;
         room.keep(tree)?;
         let size = directory_size(tree)?;
@@ -190,6 +191,16 @@ impl Builder<'_> {
             program = program.env(name, value);
         }
         program
+    }
+
+    /// The command is a whole script with a whole environment: the log has it, and the error says which one it is.
+    fn name_script(&self, error: Error) -> Error {
+        if !error.notes().iter().any(|note| note.starts_with("command: ")) {
+            return error;
+        }
+        let name = &self.recipe.name;
+        let whole = "as one line for a shell it is the log's first";
+        error.replace_note("command: ", format!("command: the [build] script of the recipe {name}; {whole}"))
     }
 
     fn check(&self, out: &Path) -> Result<()> {
