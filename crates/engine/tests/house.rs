@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["base", "initramfs", "kconfig", "machine", "netboot", "store"]),
     ("allno", &["base", "engine", "machine", "store"]),
     ("bench", &["base"]),
+    ("xtask", &["base"]),
 ];
 const LONGEST_FILE: usize = 600;
 

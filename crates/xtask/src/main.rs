@@ -1,0 +1,48 @@
+//! Chores of this repository that are no part of allno.
+//!
+//!     cargo xtask kconfig-diff --tree DIR    # allno conf against the C conf of a kernel tree, byte for byte
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore prints its progress and its table")]
+
+mod kconfig_diff;
+
+use std::process::ExitCode;
+
+use base::Cancel;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of this repository that are no part of allno")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Compare `allno conf` with the kernel's own scripts/kconfig/conf, byte for byte
+    KconfigDiff(kconfig_diff::Options),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let cancel = Cancel::new();
+    let flag = cancel.clone();
+    if let Err(cause) = ctrlc::set_handler(move || flag.set()) {
+        eprintln!("error: cannot watch for Ctrl-C: {cause}");
+        return ExitCode::FAILURE;
+    }
+    let outcome = match arguments.chore {
+        Chore::KconfigDiff(options) => kconfig_diff::run(&options, &cancel),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.output_lines().iter().for_each(|line| eprintln!("   | {line}"));
+            error.hints().iter().for_each(|hint| eprintln!("  try  {hint}"));
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
