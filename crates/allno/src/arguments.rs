@@ -1,5 +1,6 @@
 //! What a person can type. Help, man pages and shell completions all come from these definitions.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -58,6 +59,8 @@ pub enum Command {
     Boot(Boot),
     /// Build the kernel and the initramfs
     Build(Build),
+    /// Configure a kernel as its own scripts/kconfig/conf does
+    Conf(Conf),
     /// Say what this host lacks, and the command that adds it
     Doctor(Doctor),
     /// Log into the machine that runs
@@ -111,6 +114,19 @@ pub struct Build {
     #[arg(long)]
     pub update: bool,
 }
+
+/// `allno conf`
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true, after_help = CONF)]
+pub struct Conf {
+    /// The arguments of scripts/kconfig/conf: a mode, and the Kconfig file
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
+}
+
+const CONF: &str = "\
+A drop-in for scripts/kconfig/conf of the tree it runs for: the same arguments (allno conf --help lists them), environment,
+files, words and exit codes. Started by a link named conf it is conf.";
 
 /// `allno doctor`
 #[derive(Args, Debug)]

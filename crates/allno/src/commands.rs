@@ -3,6 +3,7 @@
 mod boot;
 mod build;
 mod completions;
+pub mod conf;
 mod doctor;
 mod gc;
 mod man;
@@ -91,6 +92,7 @@ pub fn run(arguments: &Arguments, look: Look, cancel: Cancel) -> Result<Answer> 
     let answer = match &arguments.command {
         Command::Boot(boot) => boot::run(&context, boot),
         Command::Build(build) => build::run(&context, build),
+        Command::Conf(conf) => conf::run(&context, conf),
         Command::Doctor(doctor) => doctor::run(&context, doctor),
         Command::Ssh(ssh) => ssh::run(&context, ssh),
         Command::Gc(gc) => gc::run(&context, gc),

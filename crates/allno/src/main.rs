@@ -18,6 +18,10 @@ use commands::{Answer, Output};
 use terminal::{Look, write_stderr};
 
 fn main() -> ExitCode {
+    if let Some(line) = commands::conf::whole_line(std::env::args_os()) {
+        end_on_panic(false);
+        return commands::conf::main(&line);
+    }
     let json = asks_for_json();
     end_on_panic(json);
     let arguments = match parse() {

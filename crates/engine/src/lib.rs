@@ -11,6 +11,7 @@ mod data;
 pub mod decide;
 pub mod host;
 pub mod image;
+pub mod kconfig_host;
 pub mod made;
 pub mod recipe;
 pub mod rung;
