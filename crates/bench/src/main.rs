@@ -3,6 +3,7 @@
 //!     cargo run --release -p bench -- first-line    # QEMU's start to init's first line, against Debian's cloud kernel
 //!     cargo run --release -p bench -- edit          # an edit of /init to its assertion, against QEMU by hand
 //!     cargo run --release -p bench -- overhead      # allno build against make on the same configuration
+//!     cargo run --release -p bench -- reproducible  # the whole node built twice from nothing, compared by cmp
 //!
 //! Run it on an idle machine. It drives `target/release/allno`, or the command that --allno names.
 
@@ -11,6 +12,7 @@
 mod edit;
 mod first_line;
 mod overhead;
+mod reproducible;
 mod rival;
 
 use std::path::PathBuf;
@@ -48,6 +50,8 @@ enum Figure {
         #[arg(long, default_value_t = 1)]
         pairs: usize,
     },
+    /// The whole node built twice from nothing, by two users where this one is root; fails unless cmp finds no difference
+    Reproducible,
 }
 
 fn main() -> ExitCode {
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
             Figure::FirstLine { pairs } => first_line::measure(&allno, pairs),
             Figure::Edit { pairs } => edit::measure(&allno, pairs),
             Figure::Overhead { pairs } => overhead::measure(&allno, pairs),
+            Figure::Reproducible => reproducible::measure(&allno),
         });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
