@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use base::{Event, Events, Size, Unit};
+use base::{Event, Events, Size, Total, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::layout;
@@ -60,7 +60,7 @@ impl Drawing {
 struct Running {
     doing: &'static str,
     what: String,
-    progress: Option<(u64, Option<u64>, Unit)>,
+    progress: Option<(u64, Option<Total>, Unit)>,
     began: Instant,
     next_sign: Instant,
     bar: Option<ProgressBar>,
@@ -150,7 +150,7 @@ impl Canvas {
         format!("{text}{padding}")
     }
 
-    fn advance(&mut self, id: u64, progress: (u64, Option<u64>, Unit), detail: &str) {
+    fn advance(&mut self, id: u64, progress: (u64, Option<Total>, Unit), detail: &str) {
         let Some(task) = self.running.get_mut(&id) else { return };
         let (done, total, unit) = progress;
         let before = kind(task);
@@ -159,10 +159,10 @@ impl Canvas {
         let Some(bar) = task.bar.clone() else { return };
         let text = self.bar_text(id, detail);
         if changed {
-            bar.set_style(style(Some((total.is_some(), unit))));
+            bar.set_style(style(Some(Counted::of(total, unit))));
         }
         if let Some(total) = total {
-            bar.set_length(total.max(done));
+            bar.set_length(total.number().max(done));
         }
         bar.set_message(text);
         bar.set_position(done);
@@ -205,7 +205,7 @@ impl Canvas {
             // Only a bar that belongs to the others is drawn by them; one outside draws for itself.
             let bar = self.bars.add(bar);
             if let Some((done, total, _)) = task.progress {
-                total.inspect(|&total| bar.set_length(total.max(done)));
+                total.inspect(|total| bar.set_length(total.number().max(done)));
                 bar.set_position(done);
             }
             bar.tick();
@@ -242,43 +242,71 @@ impl Canvas {
     }
 }
 
-/// "231 of 640", "12 MB of 150 MB", "7".
-fn count((done, total, unit): (u64, Option<u64>, Unit)) -> String {
+/// "231 of 640", "231 of about 640", "12 MB of 150 MB", "7".
+fn count((done, total, unit): (u64, Option<Total>, Unit)) -> String {
     let show = |number: u64| match unit {
         Unit::Bytes => Size(number).to_string(),
         Unit::Steps => number.to_string(),
     };
     match total {
-        Some(total) => format!("{} of {}", show(done), show(total)),
+        Some(Total::Exactly(total)) => format!("{} of {}", show(done), show(total)),
+        Some(Total::About(total)) => format!("{} of about {}", show(done), show(total)),
         None => show(done),
     }
 }
 
-/// What a bar can show of a task: `None` before the first progress, then whether the total is known and what is counted.
-fn kind(task: &Running) -> Option<(bool, Unit)> {
-    task.progress.map(|(_, total, unit)| (total.is_some(), unit))
+/// What is counted of a task that has said how far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counted {
+    unit: Unit,
+    /// Whether there is a total, and whether it is an estimate.
+    of: Option<Estimated>,
+}
+
+/// Whether a total is an estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Estimated(bool);
+
+impl Counted {
+    fn of(total: Option<Total>, unit: Unit) -> Counted {
+        Counted { unit, of: total.map(|total| Estimated(matches!(total, Total::About(_)))) }
+    }
+
+    /// How far a bar is, with the numbers it keeps itself.
+    fn text(self, done: u64, length: Option<u64>) -> String {
+        let total = self.of.zip(length).map(|(estimated, length)| match estimated {
+            Estimated(true) => Total::About(length),
+            Estimated(false) => Total::Exactly(length),
+        });
+        count((done, total, self.unit))
+    }
+}
+
+/// What a bar can show of a task: `None` before the first progress.
+fn kind(task: &Running) -> Option<Counted> {
+    task.progress.map(|(_, total, unit)| Counted::of(total, unit))
 }
 
 /// indicatif's template for a kind of bar.
-fn template(kind: Option<(bool, Unit)>) -> &'static str {
+fn template(kind: Option<Counted>) -> &'static str {
     match kind {
         None => "  {prefix:<10}{msg}  {took:>9}",
-        Some((true, _)) => "  {prefix:<10}{msg}  {bar:14} {count:>19} {took:>9}",
-        Some((false, _)) => "  {prefix:<10}{msg}  {count:>9} {took:>9}",
+        Some(Counted { of: Some(_), .. }) => "  {prefix:<10}{msg}  {bar:14} {count:>19} {took:>9}",
+        Some(Counted { of: None, .. }) => "  {prefix:<10}{msg}  {count:>9} {took:>9}",
     }
 }
 
 /// The columns right of the message in [`template`].
-fn right_columns(kind: Option<(bool, Unit)>) -> usize {
+fn right_columns(kind: Option<Counted>) -> usize {
     match kind {
         None => 2 + 9,
-        Some((true, _)) => 2 + 14 + 1 + 19 + 1 + 9,
-        Some((false, _)) => 2 + 9 + 1 + 9,
+        Some(Counted { of: Some(_), .. }) => 2 + 14 + 1 + 19 + 1 + 9,
+        Some(Counted { of: None, .. }) => 2 + 9 + 1 + 9,
     }
 }
 
-fn style(kind: Option<(bool, Unit)>) -> ProgressStyle {
-    let unit = kind.map_or(Unit::Steps, |(_, unit)| unit);
+fn style(kind: Option<Counted>) -> ProgressStyle {
+    let counted = kind.unwrap_or(Counted { unit: Unit::Steps, of: None });
     ProgressStyle::with_template(template(kind))
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
@@ -286,7 +314,7 @@ fn style(kind: Option<(bool, Unit)>) -> ProgressStyle {
             let _ = out.write_str(&layout::clock(state.elapsed()));
         })
         .with_key("count", move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            let _ = out.write_str(&count((state.pos(), state.len(), unit)));
+            let _ = out.write_str(&counted.text(state.pos(), state.len()));
         })
 }
 
@@ -315,7 +343,7 @@ mod tests {
         let (sender, receiver) = channel();
         let events = Events::to(sender);
         let kernel = events.task("building", "kernel");
-        kernel.progress_on(3, Some(640), Unit::Steps, "init/main.o");
+        kernel.progress_on(3, Some(Total::Exactly(640)), Unit::Steps, "init/main.o");
         let other = events.task("fetching", "musl");
         drop(other);
         events.warn("the clock is wrong");
@@ -355,7 +383,7 @@ mod tests {
         canvas.take(Event::Progress {
             id: 7,
             done: 231,
-            total: Some(640),
+            total: Some(Total::About(640)),
             unit: Unit::Steps,
             detail: "fs/namei.o".into(),
         });
@@ -367,7 +395,7 @@ mod tests {
         assert_eq!(lines.len(), 2, "{text}");
         assert!(lines[0].starts_with("  building  kernel  ") && lines[0].ends_with(" …"), "{text}");
         assert!(
-            lines[1].starts_with("  building  kernel  231 of 640  ") && lines[1].ends_with(" 66.0 s"),
+            lines[1].starts_with("  building  kernel  231 of about 640  ") && lines[1].ends_with(" 66.0 s"),
             "{text}"
         );
     }
@@ -383,15 +411,23 @@ mod tests {
 
     #[test]
     fn counts_read_well() {
-        assert_eq!(count((231, Some(640), Unit::Steps)), "231 of 640");
-        assert_eq!(count((12_000_000, Some(150_000_000), Unit::Bytes)), "12 MB of 150 MB");
+        assert_eq!(count((231, Some(Total::Exactly(640)), Unit::Steps)), "231 of 640");
+        assert_eq!(count((231, Some(Total::About(640)), Unit::Steps)), "231 of about 640");
+        let bytes = (12_000_000, Some(Total::Exactly(150_000_000)), Unit::Bytes);
+        assert_eq!(count(bytes), "12 MB of 150 MB");
         assert_eq!(count((7, None, Unit::Steps)), "7");
+        for total in [None, Some(Total::Exactly(9)), Some(Total::About(9))] {
+            let counted = Counted::of(total, Unit::Steps);
+            assert_eq!(counted.text(7, Some(9)), count((7, total, Unit::Steps)));
+        }
     }
 
     #[test]
     fn every_style_is_a_template_that_parses() {
-        for kind in [None, Some((true, Unit::Bytes)), Some((false, Unit::Steps))] {
+        for total in [None, Some(Total::About(1))] {
+            let kind = Some(Counted::of(total, Unit::Bytes));
             assert!(ProgressStyle::with_template(template(kind)).is_ok());
         }
+        assert!(ProgressStyle::with_template(template(None)).is_ok());
     }
 }

@@ -13,6 +13,24 @@ pub enum Unit {
     Steps,
 }
 
+/// How much there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Total {
+    /// Known.
+    Exactly(u64),
+    /// Estimated.
+    About(u64),
+}
+
+impl Total {
+    /// The number, whether known or estimated.
+    pub fn number(self) -> u64 {
+        match self {
+            Total::Exactly(number) | Total::About(number) => number,
+        }
+    }
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -32,7 +50,7 @@ pub enum Event {
         /// So much is done.
         done: u64,
         /// Of so much, where that is known.
-        total: Option<u64>,
+        total: Option<Total>,
         /// What is counted.
         unit: Unit,
         /// What it works on just now (a file), or empty.
@@ -131,11 +149,11 @@ pub struct Task {
 impl Task {
     /// So far `done` of `total`.
     pub fn progress(&self, done: u64, total: Option<u64>, unit: Unit) {
-        self.progress_on(done, total, unit, "");
+        self.progress_on(done, total.map(Total::Exactly), unit, "");
     }
 
     /// So far `done` of `total`, working on `detail` just now.
-    pub fn progress_on(&self, done: u64, total: Option<u64>, unit: Unit, detail: &str) {
+    pub fn progress_on(&self, done: u64, total: Option<Total>, unit: Unit, detail: &str) {
         self.events.send(Event::Progress { id: self.id, done, total, unit, detail: detail.to_string() });
     }
 

@@ -11,5 +11,5 @@ mod size;
 
 pub use cancel::Cancel;
 pub use error::{Context, Error, Kind, Result, Snippet};
-pub use event::{Event, Events, Task, Unit};
+pub use event::{Event, Events, Task, Total, Unit};
 pub use size::Size;

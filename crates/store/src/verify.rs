@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::{Cancel, Error, Events, Kind, Result, Unit};
+use base::{Cancel, Error, Events, Kind, Result, Total, Unit};
 
 use crate::gc::EntryKind;
 use crate::hash::Sha256;
@@ -31,9 +31,9 @@ impl Store {
         entries.extend(named(EntryKind::Artifact, &self.artifacts())?);
         let task = events.task("verifying", self.root().display().to_string());
         let mut problems = Vec::new();
-        let total = entries.len();
+        let total = entries.len() as u64;
         for (done, (kind, entry)) in entries.into_iter().enumerate() {
-            task.progress_on(done as u64, Some(total as u64), Unit::Steps, &entry);
+            task.progress_on(done as u64, Some(Total::Exactly(total)), Unit::Steps, &entry);
             let checked = match kind {
                 EntryKind::Source => self.verify_source(&entry),
                 _ => self.verify_artifact(&entry, cancel),

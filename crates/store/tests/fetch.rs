@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use base::{Cancel, Event, Events, Kind};
+use base::{Cancel, Event, Events, Kind, Total};
 use common::Place;
 use common::server::{Server, send, send_as, send_range};
 use store::{FetchOptions, Fetched, Limits, LockFile, Origin, Sha256, Source, Store};
@@ -68,7 +68,7 @@ fn a_source_is_fetched_once_with_progress_and_named_by_its_origin() {
     let events: Vec<Event> = heard.iter().collect();
     let total = content().len() as u64;
     assert!(events.iter().any(|event| matches!(event,
-        Event::Progress { done, total: Some(all), .. } if *done == total && *all == total)));
+        Event::Progress { done, total: Some(Total::Exactly(all)), .. } if *done == total && *all == total)));
     assert!(events.iter().any(|event| matches!(event, Event::Ended { done: "fetched", .. })));
     assert!(!place.fetch(&source(&[URL]), &from(&server)).unwrap().fresh);
     assert_eq!(server.asked().len(), 1, "asked again for what it had");
