@@ -179,6 +179,30 @@ fn a_missing_tool_exits_3_and_names_the_doctor() {
     assert!(text.contains("gcc") && text.contains("doctor"), "{text}");
 }
 
+/// Nobody without sudo can install anything: what is missing, and the line to type, which needs no sudo.
+#[test]
+fn an_ordinary_user_without_sudo_is_told_what_to_type() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    // Another user may not reach the folder that cargo built in.
+    let folder = empty_path();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let binary = folder.path().join("allno");
+    std::fs::copy(env!("CARGO_BIN_EXE_allno"), &binary).unwrap();
+    let mut doctor = Allno::of(&binary, folder.path(), &["doctor", "--install"])
+        .env("HOME", folder.path())
+        .env("PATH", folder.path());
+    if rustix::process::geteuid().is_root() {
+        doctor.command().uid(65534).gid(65534);
+    }
+    let run = doctor.run();
+    assert_eq!(run.code(), 3, "{}", run.stderr());
+    let text = run.stderr();
+    for wanted in ["no sudo", "flex is missing", "try  su - -c '"] {
+        assert!(text.contains(wanted), "no {wanted:?} in:\n{text}");
+    }
+}
+
 /// A PATH with nothing but a shell and ssh-keygen in it.
 fn empty_path() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -72,18 +72,26 @@ impl Distribution {
         }
     }
 
-    /// The line that installs the packages, as root; `None` for no packages or an unknown distribution.
+    /// The line to type that installs the packages: as it is for root, else through sudo where that is here, else through
+    /// su(1), which asks for root's password (as a login, else /sbin is not in PATH and dpkg fails). `None` for no packages or an unknown distribution.
     pub(super) fn install_line(&self, packages: &[String]) -> Option<String> {
+        let line = self.root_line(packages)?;
+        Some(match (rustix::process::geteuid().is_root(), base::process::find("sudo")) {
+            (true, _) => line,
+            (false, Some(_)) => format!("sudo {line}"),
+            (false, None) => format!("su - -c '{line}'"),
+        })
+    }
+
+    /// The line that root types.
+    fn root_line(&self, packages: &[String]) -> Option<String> {
         let install = match self.family {
             Family::Debian => "apt-get install --no-install-recommends",
             Family::Fedora => "dnf install --setopt=install_weak_deps=False",
             Family::Arch => "pacman -S --needed",
             Family::Other => return None,
         };
-        (!packages.is_empty()).then(|| {
-            let root = if rustix::process::geteuid().is_root() { "" } else { "sudo " };
-            format!("{root}{install} {}", packages.join(" "))
-        })
+        (!packages.is_empty()).then(|| format!("{install} {}", packages.join(" ")))
     }
 }
 
@@ -216,14 +224,11 @@ mod tests {
     fn the_line_names_the_packages_of_the_family() {
         let line = |id: &str, packages: &[&str]| {
             let packages: Vec<String> = packages.iter().map(ToString::to_string).collect();
-            Distribution::parse(&format!("ID={id}")).install_line(&packages)
+            Distribution::parse(&format!("ID={id}")).root_line(&packages)
         };
-        assert!(
-            line("debian", &["flex", "bc"])
-                .unwrap()
-                .ends_with("apt-get install --no-install-recommends flex bc")
-        );
-        assert!(line("arch", &["flex"]).unwrap().ends_with("pacman -S --needed flex"));
+        let debian = line("debian", &["flex", "bc"]);
+        assert_eq!(debian.as_deref(), Some("apt-get install --no-install-recommends flex bc"));
+        assert_eq!(line("arch", &["flex"]).as_deref(), Some("pacman -S --needed flex"));
         assert_eq!(line("debian", &[]), None);
         assert_eq!(line("nixos", &["flex"]), None);
     }

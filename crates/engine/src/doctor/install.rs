@@ -124,18 +124,14 @@ fn run_asking<'a>(words: impl Iterator<Item = &'a str>, cancel: &Cancel) -> Resu
     }
 }
 
-/// The error that says what to type oneself.
+/// The error that says why nothing is installed, what is missing, and what to type oneself.
 fn type_it(report: &Report, why: String) -> Error {
     let mut error = Error::host(why);
-    if let Some(line) = &report.install {
-        error = error.hint(line);
-    } else {
-        error = error.note(format!("needed: {}", names(report)));
+    for tool in report.tools.iter().filter(|tool| tool.required && !tool.is_usable()) {
+        error = error.note(tool.sentence());
     }
-    error
-}
-
-fn names(report: &Report) -> String {
-    let missing = report.tools.iter().filter(|tool| tool.required && !tool.is_usable());
-    missing.map(|tool| tool.name.as_str()).collect::<Vec<_>>().join(", ")
+    match &report.install {
+        Some(line) => error.hint(line),
+        None => error.hint("install them with this distribution's package manager"),
+    }
 }
