@@ -47,7 +47,7 @@ impl Place {
 
     fn explain(&self, error: &toml::de::Error) -> Error {
         let message = error.message().lines().next().unwrap_or("not valid TOML").to_string();
-        let mut result = match unknown_key(&message) {
+        let result = match unknown_key(&message) {
             Some((found, known)) => {
                 let error = Error::input(format!("unknown key `{found}`"));
                 match nearest(&found, &known) {
@@ -57,10 +57,10 @@ impl Place {
             }
             None => Error::input(message),
         };
-        if let Some(span) = error.span() {
-            result = result.at(self.snippet(span));
+        match error.span() {
+            Some(span) => result.at(self.snippet(span)),
+            None => result.note(format!("in {}", self.path.display())),
         }
-        result
     }
 }
 
@@ -198,6 +198,14 @@ mod tests {
     #[test]
     fn broken_toml_points_at_the_line() {
         assert_eq!(read("[kernel]\nseries = \n").unwrap_err().snippet().unwrap().line, 2);
+    }
+
+    #[test]
+    fn an_error_without_a_place_names_the_file() {
+        let deep = format!("[{}b]\n", "a.".repeat(100_000));
+        let error = read(&deep).unwrap_err();
+        assert_eq!((error.kind(), error.snippet()), (base::Kind::Input, None));
+        assert_eq!(error.notes(), ["in allno.toml"]);
     }
 
     #[test]
