@@ -25,6 +25,7 @@ pub(crate) struct Builder {
     pub place: Place,
     /// Where the next entry is linked.
     last: Link,
+    files: Names<FileId>,
     /// Errors so far (`yynerrs`).
     pub errors: usize,
 }
@@ -57,6 +58,7 @@ impl Builder {
             order: Vec::new(),
             modules: NO,
             choice_menus: Vec::new(),
+            has_transitional: false,
             defconfig_list: None,
             environment: Vec::new(),
             messages: Vec::new(),
@@ -69,6 +71,7 @@ impl Builder {
             modules: None,
             place,
             last: Link::First(ROOT),
+            files: Names::default(),
             errors: 0,
         }
     }
@@ -114,13 +117,16 @@ impl Builder {
         id
     }
 
+    /// The file of a name; a file that is read twice is one.
     pub fn add_file(&mut self, name: &str, text: Arc<str>) -> FileId {
-        // Names are few and looked up once a file: the last wins, as a file read twice is one file.
-        if let Some(index) = self.model.files.iter().position(|file| &*file.name == name) {
-            return FileId(index as u32);
+        if let Some(&known) = self.files.get(name) {
+            return known;
         }
-        self.model.files.push(File { name: Arc::from(name), text });
-        FileId(self.model.files.len() as u32 - 1)
+        let id = FileId(self.model.files.len() as u32);
+        let name: Arc<str> = Arc::from(name);
+        self.files.insert(name.clone(), id);
+        self.model.files.push(File { name, text });
+        id
     }
 
     pub fn message(&mut self, message: Message) {
@@ -303,6 +309,7 @@ fn empty_menu(symbol: Option<SymbolId>, parent: Option<MenuId>, place: Place) ->
     Menu {
         symbol,
         parent,
+        around: parent,
         next: None,
         first: None,
         prompt: None,

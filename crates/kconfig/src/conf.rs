@@ -9,9 +9,12 @@ mod legacy_new;
 mod options;
 mod random;
 mod read;
+mod resolve;
 mod write;
 
+pub use help::{Jump, Relations};
 pub use options::Mode;
+pub use resolve::Start;
 
 use crate::configuration::Configuration;
 use crate::dialect::Dialect;

@@ -192,6 +192,12 @@ impl<'m> Configuration<'m> {
         self.state(id).reverse
     }
 
+    /// What implies would make it.
+    pub fn implied(&mut self, id: SymbolId) -> Tristate {
+        self.calculate(id);
+        self.state(id).implied
+    }
+
     /// Whether `.config` has a line for it.
     pub fn is_written(&mut self, id: SymbolId) -> bool {
         self.calculate(id);

@@ -57,11 +57,30 @@ impl Check<'_> {
         for menu in self.model.below(ROOT) {
             let Some(id) = self.model.menu(menu).symbol else { continue };
             errors += usize::from(self.symbol(id).is_some());
+            if self.model.symbol(id).transitional {
+                errors += self.transitional(menu, id);
+            }
             if self.model.symbol(id).is_choice {
                 errors += self.choice_members(menu);
             }
         }
         errors
+    }
+
+    /// `transitional_check_sanity()`
+    fn transitional(&mut self, menu: crate::model::MenuId, id: SymbolId) -> usize {
+        let node = self.model.menu(menu);
+        let conditional =
+            [node.depends, node.visibility].iter().any(|&it| !self.model.expressions.is_yes(it));
+        let place = match self.model.symbol(id).properties.first() {
+            _ if conditional => node.place,
+            Some(&property) => self.model.property(property).place,
+            None => return 0,
+        };
+        let place = self.model.show_place(place);
+        let text = format!("{place}: error: transitional symbols can only have help sections\n");
+        self.messages.push(Message::error(text));
+        1
     }
 
     /// `choice_check_sanity()`

@@ -30,7 +30,7 @@ impl Dialect {
 
     /// Choices are plain groups of bools whose members' last user values win; before, a choice was a symbol with a
     /// (tristate) value of its own.
-    pub(crate) fn plain_choices(self) -> bool {
+    pub fn plain_choices(self) -> bool {
         self.from(6, 11)
     }
 
@@ -46,7 +46,7 @@ impl Dialect {
     }
 
     /// Numbers without a value are 0 and 0x0; before, they were empty.
-    pub(crate) fn numbers_begin_at_zero(self) -> bool {
+    pub fn numbers_begin_at_zero(self) -> bool {
         self.from(6, 9)
     }
 

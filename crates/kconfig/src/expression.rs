@@ -176,6 +176,11 @@ impl Expressions {
         self.nodes.len()
     }
 
+    /// All nodes, each once.
+    pub fn all(&self) -> impl Iterator<Item = Expression> {
+        (0..self.nodes.len() as u32).map(|index| self.get(ExpressionId(index)))
+    }
+
     /// Whether equal expressions are one node.
     pub(crate) fn are_shared(&self) -> bool {
         self.known.is_some()
@@ -436,6 +441,19 @@ impl Expressions {
             }
         }
         terms
+    }
+
+    /// The operands of the outermost `&&`, from left to right; the expression itself if there is none.
+    pub fn factors(&self, id: Option<ExpressionId>) -> Vec<ExpressionId> {
+        let mut factors = Vec::new();
+        let mut left: Vec<ExpressionId> = id.into_iter().collect();
+        while let Some(id) = left.pop() {
+            match self.get(id) {
+                Expression::And(first, second) => left.extend([second, first]),
+                _ => factors.push(id),
+            }
+        }
+        factors
     }
 
     /// All symbols in it, in order, with repetitions.

@@ -25,6 +25,8 @@ mod preprocess;
 mod text;
 mod value;
 
+pub use conf::Start;
+pub use conf::{Jump, Relations};
 pub use configuration::{Configuration, UserValue};
 pub use dialect::Dialect;
 pub use dot_config::{Assignment, AssignmentError, DotConfig, Value};
@@ -36,6 +38,7 @@ pub use model::{
     File, FileId, Menu, MenuId, Model, Place, Property, PropertyId, PropertyKind, Symbol, SymbolId,
     SymbolType, Tristate,
 };
+pub use value::{compare as compare_values, is_valid as is_valid_value, to_number};
 
 /// Runs `work` on a stack that holds the deepest trees this crate accepts. Kconfig's values hang on each other by recursion, as
 /// in the C tool; there a tree that is too deep ends in a crash.

@@ -90,6 +90,7 @@ fn complete(parser: Parser<'_>, parsed: Result<(), Fatal>) -> Result<Loaded, Loa
         builder.entry = ROOT;
         builder.add_prompt(PropertyKind::Menu, "Main menu", None);
     }
+    builder.model.has_transitional = builder.model.symbols.iter().any(|symbol| symbol.transitional);
     builder.finalize();
     builder.put_in_order();
     let ids = builder.model.symbols().map(|(id, _)| id).collect::<Vec<_>>();

@@ -220,8 +220,10 @@ pub struct Property {
 pub struct Menu {
     /// The symbol an entry or choice defines.
     pub symbol: Option<SymbolId>,
-    /// The node around it.
+    /// The node around it in the finished tree.
     pub parent: Option<MenuId>,
+    /// The block of the files it stands in: the `menu`, `choice` or `if` around it.
+    pub around: Option<MenuId>,
     /// The next on the same level.
     pub next: Option<MenuId>,
     /// The first inside.
@@ -297,6 +299,8 @@ pub struct Model {
     pub(crate) modules: SymbolId,
     /// The choice node of each symbol, once the tree is complete.
     pub(crate) choice_menus: Vec<Option<MenuId>>,
+    /// Whether any symbol is transitional.
+    pub(crate) has_transitional: bool,
     /// `option defconfig_list` (until 5.12).
     pub(crate) defconfig_list: Option<SymbolId>,
     /// Names and values of the environment variables that the files asked for, in the order of asking.
@@ -378,6 +382,13 @@ impl Model {
     /// The name of a Kconfig file.
     pub fn file(&self, id: FileId) -> &str {
         &self.files[id.index()].name
+    }
+
+    /// The lines of a file from `place` on, with their numbers.
+    pub fn lines_from(&self, place: Place) -> impl Iterator<Item = (u32, &str)> {
+        let skipped = place.line.saturating_sub(1);
+        let lines = self.files[place.file.index()].text.lines();
+        (1..).zip(lines).skip(skipped as usize)
     }
 
     /// All files that were read.

@@ -69,7 +69,9 @@ impl<'h> Parser<'h> {
         let bytes = read_below_srctree(self.host, name)?;
         let text: Arc<str> = Arc::from(crate::text::decode(&bytes));
         let file = self.builder.add_file(name, text.clone());
-        self.preprocessor.files = self.builder.model.files.iter().map(|file| file.name.clone()).collect();
+        if self.preprocessor.files.len() == file.index() {
+            self.preprocessor.files.push(self.builder.model.files[file.index()].name.clone());
+        }
         Some((file, text))
     }
 
@@ -446,11 +448,11 @@ impl<'h> Parser<'h> {
             false => None,
         };
         self.take_end_of_line()?;
+        let expressions = &mut self.builder.model.expressions;
         let expression = match condition {
             Some(condition) => {
-                let expressions = &mut self.builder.model.expressions;
-                let not = expressions.not(condition);
-                expressions.or(expression, not)
+                let off = expressions.compare_all(Some(condition), Comparison::Equal, crate::model::NO);
+                expressions.or(expression, off)
             }
             None => expression,
         };

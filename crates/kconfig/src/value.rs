@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 
 use crate::model::SymbolType;
 
-/// Whether the text is a value for the type.
-pub(crate) fn is_valid(kind: SymbolType, text: &str) -> bool {
+/// Whether the text is a value for the type (`sym_string_valid()` of scripts/kconfig/symbol.c).
+pub fn is_valid(kind: SymbolType, text: &str) -> bool {
     match kind {
         SymbolType::String => true,
         SymbolType::Int => {
@@ -82,7 +82,7 @@ impl<'a> Number<'a> {
 }
 
 /// strtoll(text, NULL, base)
-pub(crate) fn to_number(text: &str, base: u32) -> i64 {
+pub fn to_number(text: &str, base: u32) -> i64 {
     Number::read(text, base).signed().0
 }
 
@@ -137,8 +137,8 @@ fn parse(text: &str, kind: SymbolType) -> Parsed {
     if whole && !overflow { parsed } else { Parsed::Text }
 }
 
-/// Two symbols' values, compared by their types.
-pub(crate) fn compare(left: (&str, SymbolType), right: (&str, SymbolType)) -> Ordering {
+/// Two symbols' values, each with its type, compared as `=` and `<` compare them (`expr_calc_value()` of scripts/kconfig/expr.c).
+pub fn compare(left: (&str, SymbolType), right: (&str, SymbolType)) -> Ordering {
     let as_bytes = || crate::text::encode(left.0).cmp(&crate::text::encode(right.0));
     if left.1 == SymbolType::String && right.1 == SymbolType::String {
         return as_bytes();

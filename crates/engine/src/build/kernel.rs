@@ -9,8 +9,8 @@ use kconfig::DotConfig;
 use store::{Inputs, Workspace};
 
 use super::kernel_source::KernelSource;
-use super::survival;
 use super::toolchain::{Toolchain, clean};
+use super::{kernel_config, survival};
 use crate::rung::Requests;
 use crate::session::Session;
 
@@ -145,24 +145,23 @@ impl Builder<'_> {
         };
         program
             .args(["-C".into(), self.source.tree.clone().into_os_string(), assign("O=", objects)])
-            .args(["ARCH=x86_64".to_string(), format!("CC={}", self.toolchain.command())])
+            .args([format!("ARCH={}", kernel_config::ARCH), format!("CC={}", self.toolchain.command())])
             .arg(format!("HOSTCC={}", self.toolchain.command()))
     }
 
+    /// Our engine resolves the configuration; the tree's own tool then must not change a line of it.
     fn configure(&self, objects: &Path, log: &Path) -> Result<()> {
-        let fragment = objects.join("allno.fragment");
-        std::fs::write(&fragment, self.requests.fragment())
-            .context(|| format!("cannot write {}", fragment.display()))?;
-        let program = self.program(objects).env("KCONFIG_ALLCONFIG", &fragment).arg("allnoconfig");
-        program
+        kernel_config::resolve(self.session, self.source, self.requests, self.toolchain, objects)?;
+        let ours = read(&objects.join(".config"))?;
+        self.program(objects)
+            .arg("olddefconfig")
             .run(log, CONFIG_LIMIT, &self.session.cancel, &mut |_| {})
-            .map_err(|error| keep_log(error.because_of("the kernel's configuration failed"), log, objects))
+            .map_err(|error| keep_log(error.because_of("the kernel's configuration failed"), log, objects))?;
+        kernel_config::compare(&ours, &read(&objects.join(".config"))?)
     }
 
     fn check(&self, objects: &Path) -> Result<DotConfig> {
-        let path = objects.join(".config");
-        let text = std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
-        let config = DotConfig::parse(&text);
+        let config = DotConfig::parse(&read(&objects.join(".config"))?);
         survival::check(self.requests, &config, &self.source.tree)?;
         Ok(config)
     }
@@ -201,6 +200,10 @@ impl Builder<'_> {
         }
         Ok(())
     }
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).context(|| format!("cannot read {}", path.display()))
 }
 
 /// A time in seconds since 1970 as date(1) prints it in the C locale, which is what `uname -v` shows when nobody sets it:

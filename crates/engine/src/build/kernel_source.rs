@@ -110,7 +110,7 @@ struct Patch {
 fn read_patches(spec: &SpecFile) -> Result<Vec<Patch>> {
     let mut patches = Vec::new();
     for named in &spec.spec.kernel.patches {
-        let path = spec.existing(named)?;
+        let path = spec.existing_file(named)?;
         let sha256 = Sha256::of_file(&path).context(|| format!("cannot read {}", path.display()))?;
         patches.push(Patch { path, name: named.get_ref().display().to_string(), sha256: sha256.to_string() });
     }

@@ -62,7 +62,7 @@ impl Session<'_, '_> {
     fn each_line(&self, text: &mut String, line: impl Fn(&Self, SymbolId, &mut String)) {
         for &id in &self.model.order {
             let symbol = self.model.symbol(id);
-            let written = self.configuration.state(id).write && symbol.name.is_some() && !symbol.transitional;
+            let written = self.configuration.state(id).write && symbol.name.is_some();
             if written {
                 line(self, id, text);
             }
@@ -119,7 +119,7 @@ impl Session<'_, '_> {
             if !self.model.dialect.computes_before_touching() {
                 self.configuration.calculate(id);
             }
-            if symbol.is_choice || symbol.transitional {
+            if symbol.is_choice {
                 continue;
             }
             if self.differs(id, &before[id.index()]) && !self.touch_dependency(self.model.name(id)) {

@@ -21,6 +21,11 @@ impl<'m> Configuration<'m> {
         self.dot_config("CONFIG_")
     }
 
+    /// The whole `.config` as the bytes of a file: what came from a file that is no UTF-8 goes out as it came.
+    pub fn to_dot_config_bytes(&mut self) -> Vec<u8> {
+        crate::text::encode(&self.to_dot_config()).into_owned()
+    }
+
     pub(crate) fn dot_config(&mut self, prefix: &str) -> String {
         let model = self.model;
         let mut text = String::with_capacity(256 << 10);
@@ -41,7 +46,7 @@ impl<'m> Configuration<'m> {
                 }
                 Some(id) if !model.symbol(id).is_choice && !written[id.index()] => {
                     self.calculate(id);
-                    if self.is_line(id) {
+                    if self.state(id).write {
                         if std::mem::take(&mut new_line) {
                             text.push('\n');
                         }
@@ -54,11 +59,6 @@ impl<'m> Configuration<'m> {
             next = self.after(menu, &mut text, &mut new_line);
         }
         text
-    }
-
-    /// Whether a symbol has a line: `transitional` ones never.
-    fn is_line(&self, id: SymbolId) -> bool {
-        self.state(id).write && !self.model.symbol(id).transitional
     }
 
     /// The next node, with the ends of the menus that are left.

@@ -82,6 +82,11 @@ impl Configuration<'_> {
         members.copied().find(|&member| self.state(member).visible != Tristate::No)
     }
 
+    /// The members of a choice, the one whose user value counts most first (6.11 and later).
+    pub fn members_by_priority(&self, choice: SymbolId) -> &[SymbolId] {
+        &self.members[choice.index()]
+    }
+
     /// Puts a member before all others of its choice (`list_move()`).
     pub(crate) fn put_first(&mut self, choice: SymbolId, member: SymbolId) {
         let members = &mut self.members[choice.index()];

@@ -107,6 +107,9 @@ impl Configuration<'_> {
             SymbolType::Boolean | SymbolType::Tristate => logical = self.calculate_logical(id),
             _ => text = self.calculate_text(id).or(text),
         }
+        if model.has_transitional && !self.state(id).has_user && !symbol.is_choice {
+            self.keep_old_name(id, logical, &text);
+        }
         let state = self.state_mut(id);
         state.logical = logical;
         state.text = text;
@@ -119,14 +122,24 @@ impl Configuration<'_> {
         if id == model.modules {
             self.modules = self.state(id).logical;
         }
-        if symbol.is_choice {
-            if !plain_choices {
-                self.legacy_write_members(id);
-            }
+        if symbol.is_choice && !plain_choices {
+            self.legacy_write_members(id);
+        }
+        if symbol.is_choice || symbol.transitional {
             self.state_mut(id).write = false;
             if self.state(id).need_choice_values {
                 self.legacy_set_members(id);
             }
+        }
+    }
+
+    /// A value that comes from a transitional symbol the user had set counts as the user's, so that nobody is asked for it.
+    fn keep_old_name(&mut self, id: SymbolId, logical: Tristate, text: &Option<Arc<str>>) {
+        let Some(property) = self.default_in_force(id) else { return };
+        let Some(old) = self.single_symbol(self.model.property(property).value) else { return };
+        if self.model.symbol(old).transitional && self.state(old).has_user {
+            let state = self.state_mut(id);
+            (state.user, state.user_text, state.has_user) = (logical, text.clone(), true);
         }
     }
 
@@ -264,6 +277,10 @@ impl Configuration<'_> {
     pub(crate) fn calculate_visibility(&mut self, id: SymbolId) {
         let model = self.model;
         let symbol = model.symbol(id);
+        if symbol.transitional {
+            self.state_mut(id).visible = Tristate::Yes;
+            return;
+        }
         let mut visible = Tristate::No;
         for &property in &symbol.properties {
             if !matches!(model.property(property).kind, PropertyKind::Prompt | PropertyKind::Menu) {

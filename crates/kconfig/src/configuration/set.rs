@@ -83,6 +83,60 @@ impl Configuration<'_> {
         }
     }
 
+    /// The member of a choice that is set, if it is in force (`sym_calc_choice()`; before 6.11 `sym_get_choice_value()`).
+    pub fn selected_member(&mut self, choice: MenuId) -> Option<SymbolId> {
+        let id = self.model.menu(choice).symbol.filter(|&id| self.model.symbol(id).is_choice)?;
+        if self.model.dialect.plain_choices() {
+            return self.calculate_choice(choice);
+        }
+        self.calculate(id);
+        self.state(id).selected
+    }
+
+    /// Sets a member of a choice, as a user picks it from the list; false if that is not allowed.
+    pub fn choose_member(&mut self, choice: MenuId, member: SymbolId) -> bool {
+        if !self.model.dialect.plain_choices() {
+            self.calculate(member);
+            return self.set_logical(member, Tristate::Yes);
+        }
+        self.calculate_visibility(member);
+        let is_member = self.model.choice_menu_of(member) == Some(choice);
+        if !is_member || self.state(member).visible == Tristate::No {
+            return false;
+        }
+        self.choose(choice, member);
+        true
+    }
+
+    /// Sets a bool or tristate to the next value that is allowed, from n over m to y and back to n
+    /// (`sym_toggle_tristate_value()`); gives the value it has then.
+    pub fn toggle(&mut self, id: SymbolId) -> Tristate {
+        if self.model.dialect.plain_choices()
+            && let Some(choice) = self.model.choice_menu_of(id)
+        {
+            self.choose_member(choice, id);
+            return self.logical(id);
+        }
+        let before = self.logical(id);
+        let mut value = before;
+        loop {
+            value = match value {
+                Tristate::No => Tristate::Module,
+                Tristate::Module => Tristate::Yes,
+                Tristate::Yes => Tristate::No,
+            };
+            if self.set_logical(id, value) || value == before {
+                return self.logical(id);
+            }
+        }
+    }
+
+    /// The type as it is now: a tristate is a bool where there can be no modules (`sym_get_type()`).
+    pub fn type_now(&mut self, id: SymbolId) -> SymbolType {
+        self.calculate(id);
+        self.kind(id)
+    }
+
     /// Sets a symbol of any type from text, as a user would type it (`sym_set_string_value()`); false if that is not allowed.
     pub fn set_text(&mut self, id: SymbolId, text: &str) -> bool {
         let kind = self.model.symbol(id).kind;
@@ -113,7 +167,7 @@ impl Configuration<'_> {
     }
 
     /// Whether an int, hex or string may have the value (`sym_string_within_range()`).
-    pub(crate) fn is_text_allowed(&mut self, id: SymbolId, text: &str) -> bool {
+    pub fn is_text_allowed(&mut self, id: SymbolId, text: &str) -> bool {
         let kind = self.model.symbol(id).kind;
         let base = match kind {
             SymbolType::Int => 10,
