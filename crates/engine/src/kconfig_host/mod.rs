@@ -31,7 +31,7 @@ use sight::Sight;
 pub use command::{Stdio, run_conf};
 pub use replay::{Answers, ReplayHost};
 pub use streams::{ConfStreams, WorldHost};
-pub use tree::{Tree, tree_environment};
+pub use tree::{Tree, tree_environment, tree_host};
 pub use variables::Environment;
 
 /// How long one shell command may take.
@@ -123,6 +123,22 @@ impl LiveHost {
     /// The folder that relative paths start from.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The environment that commands and Kconfig files see.
+    pub fn variables(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The answer to one command, waited for.
+    ///
+    /// # Errors
+    /// It cannot be run, or takes too long.
+    pub fn answer(&self, command: &str) -> io::Result<Vec<u8>> {
+        if self.ask(command).is_none() {
+            self.finish()?;
+        }
+        Ok(self.ask(command).map(|answer| answer.output).unwrap_or_default())
     }
 
     /// All commands asked so far and what they printed: with the same files and environment, [`ReplayHost`] gives the same

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use base::{Context, Error, Result};
+use base::{Cancel, Context, Error, Result};
 
-use super::Environment;
+use super::{Environment, LiveHost};
 
 /// A tree and how it is to be configured.
 #[derive(Clone, Debug)]
@@ -58,7 +58,6 @@ const TOOLS: &[(&str, &str)] = &[
     ("PERL", "perl"),
     ("PYTHON3", "python3"),
     ("CHECK", "sparse"),
-    ("BASH", "bash"),
     ("CONFIG_SHELL", "sh"),
     ("HOSTPKG_CONFIG", "pkg-config"),
     ("LC_COLLATE", "C"),
@@ -107,6 +106,28 @@ pub fn tree_environment(tree: &Tree, base: &Environment, ask: Ask) -> Result<Env
         made.set(name, value);
     }
     Ok(made)
+}
+
+/// A host for `tree`, as make would run `conf` there, from the environment `base`; answers are kept in `cache`.
+///
+/// # Errors
+/// As [`tree_environment`]; the folder for objects is not there.
+pub fn tree_host(tree: &Tree, base: Environment, cache: Option<&Path>, cancel: &Cancel) -> Result<LiveHost> {
+    let host = |environment| {
+        let host = LiveHost::new(tree.objects, environment, cancel)
+            .context(|| format!("cannot work in {}", tree.objects.display()))?;
+        Ok(match cache {
+            Some(cache) => host.with_cache(cache),
+            None => host,
+        })
+    };
+    // What make itself asks, it asks in the caller's environment.
+    let outside: LiveHost = host(base)?;
+    let mut ask = |command: &str| {
+        let output = outside.answer(command).context(|| format!("cannot run {command}"))?;
+        Ok(String::from_utf8_lossy(&output).into_owned())
+    };
+    host(tree_environment(tree, outside.variables(), &mut ask)?)
 }
 
 struct Maker<'a> {
@@ -160,7 +181,6 @@ impl Maker<'_> {
         }
         self.made.set("ARCH", arch);
         self.made.set("SRCARCH", source);
-        self.made.set("UTS_MACHINE", arch);
         if source == "um" {
             // arch/um/Makefile exports these two alone.
             let under = (self.given)("SUBARCH").unwrap_or_else(host_arch);
@@ -227,12 +247,18 @@ impl Maker<'_> {
         }
         self.made.set("CROSS_COMPILE", &prefix);
         let compiler = self.made.text("CC").unwrap_or_default();
-        self.made.set("CPP", format!("{compiler} -E"));
         self.versions_of_tools(&compiler, ask)?;
-        if source_arch(self.tree.arch) == "powerpc" {
-            self.synthetic_symbols(ask)?;
+        match source_arch(self.tree.arch) {
+            _ if (self.given)("NM").is_some() => Ok(()),
+            "powerpc" => self.synthetic_symbols(ask),
+            // arch/alpha/Makefile, arch/ia64/Makefile: `NM := $(NM) -B`.
+            "alpha" | "ia64" => {
+                let nm = self.made.text("NM").unwrap_or_default();
+                self.made.set("NM", format!("{nm} -B"));
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// CC_VERSION_TEXT, CLANG_FLAGS and, since 6.12, RUSTC_VERSION_TEXT.
@@ -259,7 +285,7 @@ impl Maker<'_> {
         let text = ask(&format!(
             "if {nm} --help 2>&1 | grep -- '--synthetic' > /dev/null; then echo y; else echo n; fi"
         ))?;
-        if text.trim() == "y" && (self.given)("NM").is_none() {
+        if text.trim() == "y" {
             self.made.set("NM", format!("{nm} --synthetic"));
         }
         Ok(())
@@ -269,7 +295,14 @@ impl Maker<'_> {
         let source = source_arch(self.tree.arch);
         let host = host_arch();
         let key = if source == "um" { host.as_str() } else { source };
-        let target = CLANG_TARGETS.iter().find(|(name, _)| *name == key).map_or("", |(_, target)| target);
+        let clang =
+            std::fs::read_to_string(self.tree.source.join("scripts/Makefile.clang")).unwrap_or_default();
+        let prefix = self.made.filled("CROSS_COMPILE").filter(|_| clang.contains("CROSS_COMPILE:%-=%"));
+        let target = match &prefix {
+            // Until 6.2 the prefix of the other tools was the target.
+            Some(prefix) => prefix.trim_end_matches('-').rsplit('/').next().unwrap_or_default(),
+            None => CLANG_TARGETS.iter().find(|(name, _)| *name == key).map_or("", |(_, target)| target),
+        };
         let integrated =
             (self.given)("LLVM_IAS").or_else(|| self.base.text("LLVM_IAS")).is_none_or(|it| it != "0");
         let assembler = if integrated { "-fintegrated-as" } else { "-fno-integrated-as" };
