@@ -60,13 +60,15 @@ mod tests {
     proptest! {
         #[test]
         fn bytes_come_back(bytes: Vec<u8>) {
-            prop_assert_eq!(encode(&decode(&bytes)).as_ref(), &bytes[..]);
+            let text = decode(&bytes);
+            prop_assert_eq!(encode(&text).into_owned(), bytes);
         }
     }
 
     #[test]
     fn even_the_private_range_comes_back() {
         let bytes = "a\u{10ff81}b\u{10ffff}".as_bytes();
-        assert_eq!(encode(&decode(bytes)).as_ref(), bytes);
+        let text = decode(bytes);
+        assert_eq!(encode(&text).as_ref(), bytes);
     }
 }
