@@ -3,6 +3,7 @@
 //!     cargo run --release -p bench -- first-line    # QEMU's start to init's first line, against Debian's cloud kernel
 //!     cargo run --release -p bench -- edit          # an edit of /init to its assertion, against QEMU by hand
 //!     cargo run --release -p bench -- overhead      # allno build against make on the same configuration
+//!     cargo run --release -p bench -- kconfig       # allno conf against the kernel's conf, time and memory
 //!     cargo run --release -p bench -- reproducible  # the whole node built twice from nothing, compared by cmp
 //!
 //! Run it on an idle machine. It drives `target/release/allno`, or the command that --allno names.
@@ -11,6 +12,7 @@
 
 mod edit;
 mod first_line;
+mod kconfig;
 mod overhead;
 mod reproducible;
 mod rival;
@@ -50,12 +52,28 @@ enum Figure {
         #[arg(long, default_value_t = 1)]
         pairs: usize,
     },
+    /// allno conf --olddefconfig on the node's configuration, against the conf of the same tree
+    Kconfig {
+        /// Rounds of the three
+        #[arg(long, default_value_t = 11)]
+        pairs: usize,
+    },
+    /// Run a command and print its time and memory: the other figures start it
+    #[command(hide = true)]
+    Once {
+        /// The command
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        line: Vec<std::ffi::OsString>,
+    },
     /// The whole node built twice from nothing, by two users where this one is root; fails unless cmp finds no difference
     Reproducible,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Figure::Once { line } = &arguments.figure {
+        return end(kconfig::once(line));
+    }
     let outcome = arguments
         .allno
         .canonicalize()
@@ -67,8 +85,14 @@ fn main() -> ExitCode {
             Figure::FirstLine { pairs } => first_line::measure(&allno, pairs),
             Figure::Edit { pairs } => edit::measure(&allno, pairs),
             Figure::Overhead { pairs } => overhead::measure(&allno, pairs),
+            Figure::Kconfig { pairs } => kconfig::measure(&allno, pairs),
             Figure::Reproducible => reproducible::measure(&allno),
+            Figure::Once { .. } => Ok(()),
         });
+    end(outcome)
+}
+
+fn end(outcome: base::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

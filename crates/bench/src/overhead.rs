@@ -48,7 +48,7 @@ fn run(program: Program) -> Result<()> {
 }
 
 /// The newest unpacked source that the store's kernel can have come from.
-fn kernel_source(store: &Path) -> Result<PathBuf> {
+pub fn kernel_source(store: &Path) -> Result<PathBuf> {
     let entries = std::fs::read_dir(store.join("artifacts")).context(|| "cannot read the store".into())?;
     let mut trees: Vec<PathBuf> = entries
         .flatten()
