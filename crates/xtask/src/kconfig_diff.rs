@@ -40,8 +40,11 @@ const SHOWN_LINES: usize = 24;
 #[derive(clap::Args)]
 pub struct Options {
     /// A kernel source tree; several times for several. Nothing is written into it
-    #[arg(long, required = true, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", required_unless_present = "series")]
     tree: Vec<PathBuf>,
+    /// The tree of this series ("6.12") that `allno build` left in its store; several times for several
+    #[arg(long, value_name = "SERIES")]
+    series: Vec<String>,
     /// The allno command
     #[arg(long, default_value = "target/release/allno", value_name = "FILE")]
     allno: PathBuf,
@@ -84,8 +87,14 @@ pub struct Options {
 pub fn run(options: &Options, cancel: &Cancel) -> Result<bool> {
     let mut tables = String::new();
     let mut identical = true;
+    let mut trees = Vec::new();
     for path in &options.tree {
-        let tree = Tree::open(path)?;
+        trees.push(Tree::open(path)?);
+    }
+    for series in &options.series {
+        trees.push(Tree::of_series(series)?);
+    }
+    for tree in trees {
         let report = run_tree(options, &tree, cancel)?;
         println!("\n{}", report.markdown());
         println!("{}", report.line());
@@ -167,7 +176,10 @@ fn select(options: &Options, units: Vec<Unit>) -> Result<Vec<Unit>> {
     Ok(wanted)
 }
 
-/// What results depend on: the tree, both tools, the environments.
+/// Another number when units of the same name become something else.
+const CORPUS: &str = "1";
+
+/// What results depend on: the corpus, the tree, both tools, the environments.
 fn key(
     tree: &Tree,
     referee: &Referee,
@@ -176,7 +188,7 @@ fn key(
 ) -> Result<String> {
     let (Other::Allno(program) | Other::Conf(program)) = other;
     let mut hash = hash::Hash::default();
-    hash.add(tree.digest.as_bytes());
+    hash.add(CORPUS.as_bytes()).add(tree.digest.as_bytes());
     for program in [&referee.conf, &referee.many, program] {
         let bytes = std::fs::read(program).context(|| format!("cannot read {}", program.display()))?;
         hash.add(&bytes);

@@ -1,6 +1,7 @@
 //! Chores of this repository that are no part of allno.
 //!
-//!     cargo xtask kconfig-diff --tree DIR    # allno conf against the C conf of a kernel tree, byte for byte
+//!     cargo xtask kconfig-diff --tree DIR        # allno conf against the C conf of a kernel tree, byte for byte
+//!     cargo xtask kconfig-diff --series 6.12     # the tree that allno build left in its store
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore prints its progress and its table")]
 

@@ -52,6 +52,28 @@ impl Tree {
         Ok(Tree { path, version, digest })
     }
 
+    /// The tree of a series in allno's store; the same one as long as the store holds the same.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn of_series(series: &str) -> Result<Tree> {
+        let artifacts = store::default_root()?.join("artifacts");
+        let absent = || {
+            Error::host(format!("{} has no source of linux {series}", artifacts.display()))
+                .hint("allno build, or --tree with a tree of your own")
+        };
+        for path in entries(&artifacts).map_err(|_| absent())? {
+            let tree = path.join("tree");
+            let is_kernel = name(&path).starts_with("linux-source-");
+            let makefile = std::fs::read_to_string(tree.join("Makefile")).unwrap_or_default();
+            let found = version(&makefile).filter(|_| is_kernel);
+            if found.is_some_and(|it| it == series || it.starts_with(&format!("{series}."))) {
+                return Tree::open(&tree);
+            }
+        }
+        Err(absent())
+    }
+
     /// Every folder below arch/ with a Kconfig, then the other values of ARCH that the Makefile knows.
     pub fn architectures(&self) -> Result<Vec<Architecture>> {
         let mut found: Vec<Architecture> = entries(&self.path.join("arch"))?
