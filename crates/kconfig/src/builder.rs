@@ -118,7 +118,7 @@ impl Builder {
     }
 
     /// The file of a name; a file that is read twice is one.
-    pub fn add_file(&mut self, name: &str, text: Arc<str>) -> FileId {
+    pub fn add_file(&mut self, name: &str, text: Arc<String>) -> FileId {
         if let Some(&known) = self.files.get(name) {
             return known;
         }

@@ -16,6 +16,8 @@ pub use help::{Jump, Relations};
 pub use options::Mode;
 pub use resolve::Start;
 
+use std::mem::ManuallyDrop;
+
 use crate::configuration::Configuration;
 use crate::dialect::Dialect;
 use crate::expression::Expressions;
@@ -53,19 +55,28 @@ pub(crate) struct Session<'h, 'm> {
 
 /// Runs `conf` with these arguments, the first of which is its own name; gives its exit code.
 pub fn run(arguments: &[String], host: &mut dyn ConfHost) -> i32 {
-    match run_inside(arguments, host) {
-        Ok(()) => 0,
-        Err(Exit(code)) => code,
-    }
+    code(run_inside(arguments, host, &mut None))
 }
 
-fn run_inside(arguments: &[String], host: &mut dyn ConfHost) -> Done<()> {
+/// [`run`], for a process that ends with it: the model's memory is not given back, which would take longer than reading some
+/// of its files.
+pub fn run_last(arguments: &[String], host: &mut dyn ConfHost) -> i32 {
+    let mut model = ManuallyDrop::new(None);
+    code(run_inside(arguments, host, &mut model))
+}
+
+fn code(done: Done<()>) -> i32 {
+    done.map_or_else(|Exit(code)| code, |()| 0)
+}
+
+/// `place`: where the model is kept, so that its end is the caller's.
+fn run_inside(arguments: &[String], host: &mut dyn ConfHost, place: &mut Option<Model>) -> Done<()> {
     let mut random = Random::new(1);
     let options = Options::parse(arguments, host, &mut random)?;
     let dialect = dialect(host);
     let loaded = crate::load::load(&options.kconfig, dialect, &*host);
     let model = match loaded {
-        Ok(loaded) => loaded.model,
+        Ok(loaded) => &*place.insert(loaded.model),
         Err(error) => {
             say_all(host, &error.messages);
             return Err(Exit(1));
@@ -74,8 +85,8 @@ fn run_inside(arguments: &[String], host: &mut dyn ConfHost) -> Done<()> {
     say_all(host, model.messages());
     let mut session = Session {
         host,
-        model: &model,
-        configuration: Configuration::new(&model),
+        model,
+        configuration: Configuration::new(model),
         mode: options.mode,
         talkative: !options.silent && options.mode != Mode::Sync,
         warnings: 0,

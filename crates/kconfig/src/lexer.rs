@@ -115,7 +115,7 @@ impl Keyword {
 /// A file being read.
 struct Buffer {
     file: FileId,
-    text: Arc<str>,
+    text: Arc<String>,
     position: usize,
     line: u32,
     /// The line of the `source` that the next file came from.
@@ -160,7 +160,7 @@ impl Lexer {
     }
 
     /// Goes on with another file, and comes back at its end.
-    pub fn enter(&mut self, file: FileId, text: Arc<str>) {
+    pub fn enter(&mut self, file: FileId, text: Arc<String>) {
         let source_line = self.statement_line;
         if let Some(buffer) = self.buffers.last_mut() {
             buffer.source_line = source_line;

@@ -247,7 +247,7 @@ pub struct Menu {
 pub struct File {
     /// Its name as `source` gave it.
     pub name: Arc<str>,
-    pub(crate) text: Arc<str>,
+    pub(crate) text: Arc<String>,
 }
 
 /// FNV-1a, as `hash_str()` of scripts/include/hash.h has it (the C tool's order depends on it), also for our own tables.

@@ -65,9 +65,9 @@ impl<'h> Parser<'h> {
     }
 
     /// Reads a file of this name: as it stands, else below `srctree` (`zconf_fopen()`).
-    fn open(&mut self, name: &str) -> Option<(FileId, Arc<str>)> {
+    fn open(&mut self, name: &str) -> Option<(FileId, Arc<String>)> {
         let bytes = read_below_srctree(self.host, name)?;
-        let text: Arc<str> = Arc::from(crate::text::decode(&bytes));
+        let text = Arc::new(crate::text::decode_owned(bytes));
         let file = self.builder.add_file(name, text.clone());
         if self.preprocessor.files.len() == file.index() {
             self.preprocessor.files.push(self.builder.model.files[file.index()].name.clone());

@@ -3,6 +3,14 @@
 
 use std::borrow::Cow;
 
+/// Bytes as text, without a copy where they are UTF-8.
+pub(crate) fn decode_owned(bytes: Vec<u8>) -> String {
+    if bytes.contains(&0xf4) {
+        return decode_slowly(&bytes);
+    }
+    String::from_utf8(bytes).unwrap_or_else(|error| decode_slowly(error.as_bytes()))
+}
+
 /// The first of the 128 characters that stand for the bytes 0x80 to 0xff (the end of Supplementary Private Use Area-B).
 const FIRST: u32 = 0x10_ff80;
 

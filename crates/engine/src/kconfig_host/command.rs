@@ -48,7 +48,7 @@ pub fn run_conf(
     let host = host.with_errors(move |bytes| drop(from_commands.clone().write_all(bytes)));
     let mut streams = ConfStreams::new(host, stdio.input, stdio.output, errors)
         .on_terminal(stdio.output_is_terminal, stdio.input_is_terminal);
-    let code = kconfig::with_stack(|| kconfig::conf::run(arguments, &mut streams));
+    let code = kconfig::with_stack(|| kconfig::conf::run_last(arguments, &mut streams));
     streams.flush();
     Ok(if streams.is_broken() { BROKEN_PIPE } else { code })
 }
