@@ -52,6 +52,22 @@ fn a_missing_file_is_named_with_its_line() {
     refused("[kernel]\npatches = [\"no.patch\"]\n", &["no.patch", "allno.toml:2"]);
 }
 
+/// A device that never ends is no file to read.
+#[test]
+fn what_is_not_a_file_is_refused() {
+    for spec in [
+        "[initramfs]\ninit = \"/dev/zero\"\n",
+        "[[file]]\nfrom = \"/dev/zero\"\nto = \"/a\"\n",
+        "[kernel]\npatches = [\"/dev/zero\"]\n",
+        "[kernel]\npath = \"/dev/zero\"\n",
+        "[accounts]\nauthorized_keys = [\"/dev/zero\"]\n",
+    ] {
+        refused(spec, &["/dev/zero is neither a regular file nor a folder", "allno.toml:2"]);
+    }
+    refused("[initramfs]\ninit = \".\"\n", &["is a folder", "allno.toml:2"]);
+    refused("[userland]\nrecipes = [\"./folder.toml\"]\n", &["folder.toml", "allno.toml:2"]);
+}
+
 #[test]
 fn what_the_kernel_would_swallow_is_refused() {
     refused("[network]\naddress = \"10.0.2.15\"\n", &["10.0.2.15/24", "allno.toml:2"]);

@@ -278,7 +278,7 @@ fn keys(spec: &SpecFile, cancel: &Cancel) -> Result<(String, Option<PathBuf>)> {
         let content = if is_key {
             text.clone()
         } else {
-            let path = spec.existing(&Spanned::new(span.clone(), PathBuf::from(text)))?;
+            let path = spec.existing_file(&Spanned::new(span.clone(), PathBuf::from(text)))?;
             let sibling = path.with_extension("");
             if path.extension().is_some_and(|it| it == "pub") && sibling.is_file() {
                 private.get_or_insert(sibling);

@@ -196,9 +196,8 @@ fn kernel_recipe(spec: &SpecFile) -> Result<Option<Recipe>> {
 
 /// Finds what is wrong with the spec before anything is fetched: what the kernel's tree will say later anyway.
 fn check_early(spec: &SpecFile, recipe: Option<&Recipe>, rungs: &[(String, Option<Snippet>)]) -> Result<()> {
-    for path in spec.spec.kernel.patches.iter().chain(&spec.spec.kernel.path) {
-        spec.existing(path)?;
-    }
+    spec.spec.kernel.patches.iter().try_for_each(|path| spec.existing_file(path).map(drop))?;
+    spec.spec.kernel.path.iter().try_for_each(|path| spec.existing(path).map(drop))?;
     // One's own tree names its series only once it is unpacked; the options are the same but for a few.
     let series = recipe.and_then(|recipe| recipe.series.as_deref()).unwrap_or(DEFAULT_SERIES);
     let series =

@@ -149,8 +149,14 @@ impl Recipe {
             });
         }
         let path = spec.folder.join(name);
-        let text = std::fs::read_to_string(&path).map_err(|cause| {
-            let error = Error::input(format!("cannot read the recipe {name}")).note(cause.to_string());
+        // A pipe or a device might never end.
+        let is_other = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+        let text = match is_other {
+            true => Err("it is not a regular file".to_string()),
+            false => std::fs::read_to_string(&path).map_err(|cause| cause.to_string()),
+        };
+        let text = text.map_err(|cause| {
+            let error = Error::input(format!("cannot read the recipe {name}")).note(cause);
             asked_at.map_or(error.clone(), |snippet| error.at(snippet))
         })?;
         let place = Place { path: name.into(), text };

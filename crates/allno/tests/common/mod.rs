@@ -81,7 +81,16 @@ impl Allno {
     }
 
     pub fn start(mut self) -> Child {
-        self.command.spawn().expect("the command starts")
+        let mut child = None;
+        // A copy of the command made just now may for a moment be open for writing in a child that another test is starting.
+        eventually("the command can be started", || match self.command.spawn() {
+            Err(cause) if cause.kind() == std::io::ErrorKind::ExecutableFileBusy => false,
+            spawned => {
+                child = Some(spawned.expect("the command starts"));
+                true
+            }
+        });
+        child.expect("the command started")
     }
 
     pub fn run(self) -> Run {

@@ -84,7 +84,7 @@ pub fn files(spec: &SpecFile, settings: &Settings) -> Result<NodeFiles> {
     }
     let init = match &spec.spec.initramfs.init {
         Some(path) => {
-            let path = spec.existing(path)?;
+            let path = spec.existing_file(path)?;
             let bytes = std::fs::read(&path).context(|| format!("cannot read {}", path.display()))?;
             Entry::bytes(0o755, bytes).origin(path.display().to_string())
         }
@@ -185,12 +185,7 @@ fn spec_entry(spec: &SpecFile, file: &File) -> Result<Entry> {
     }
     let mode = file.mode.as_ref().map(|mode| mode.get_ref().0);
     let entry = if let Some(from) = &file.from {
-        let path = spec.existing(from)?;
-        if !path.is_file() {
-            return Err(
-                spec.error(from.span(), format!("{} is not a regular file", from.get_ref().display()))
-            );
-        }
+        let path = spec.existing_file(from)?;
         let mode = mode.unwrap_or(host_mode(&path)?);
         // Small ones are read now: their bytes are part of the image's key.
         match path.metadata().is_ok_and(|metadata| metadata.len() > LARGE_FILE) {

@@ -101,15 +101,32 @@ impl SpecFile {
         Error::input(message).at(self.place.snippet(span))
     }
 
-    /// A path the spec names, made absolute; it must exist.
+    /// A path the spec names, made absolute: a regular file or a folder. Anything else (a pipe, a device) might never end.
     pub fn existing(&self, path: &toml::Spanned<PathBuf>) -> Result<PathBuf> {
         let absolute = self.folder.join(path.get_ref());
+        let error = |what: String| {
+            self.error(path.span(), what)
+                .note(format!("paths are relative to the spec's folder, {}", self.folder.display()))
+        };
+        let shown = path.get_ref().display();
         match absolute.metadata() {
-            Ok(_) => Ok(absolute),
-            Err(cause) => Err(self
-                .error(path.span(), format!("cannot read {}", path.get_ref().display()))
-                .note(format!("{}: {cause}", absolute.display()))
-                .note(format!("paths are relative to the spec's folder, {}", self.folder.display()))),
+            Ok(metadata) if metadata.is_file() || metadata.is_dir() => Ok(absolute),
+            Ok(_) => Err(error(format!("{shown} is neither a regular file nor a folder"))),
+            Err(cause) => {
+                Err(error(format!("cannot read {shown}")).note(format!("{}: {cause}", absolute.display())))
+            }
+        }
+    }
+
+    /// A regular file the spec names, made absolute.
+    pub fn existing_file(&self, path: &toml::Spanned<PathBuf>) -> Result<PathBuf> {
+        let found = self.existing(path)?;
+        match found.is_file() {
+            true => Ok(found),
+            false => Err(self.error(
+                path.span(),
+                format!("{} is a folder, and a file is needed", path.get_ref().display()),
+            )),
         }
     }
 }
