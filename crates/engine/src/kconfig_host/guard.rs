@@ -353,14 +353,14 @@ impl Guard {
             // Where ccache, rustup and Python look for their settings.
             parts.push(format!("{:?}", self.sight.environment.get("HOME")));
         }
-        let shallow = self.places(program, family, &mut parts)?;
-        let Some(command) = tools::question(family, program).filter(|_| shallow) else {
-            return Ok(hashed(&parts));
-        };
         let environment = Arc::clone(&self.sight.environment);
         for file in tools::choosers(family, &self.sight.folder, |name| environment.text(name)) {
             self.file(&mut parts, Path::new(&file));
         }
+        let shallow = self.places(program, family, &mut parts)?;
+        let Some(command) = tools::question(family, program).filter(|_| shallow) else {
+            return Ok(hashed(&parts));
+        };
         let mut asked = parts.clone();
         asked.add(&self.common.clone());
         asked.push(QUESTION);

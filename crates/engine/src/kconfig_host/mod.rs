@@ -66,6 +66,8 @@ struct State {
     answers: HashMap<String, ShellAnswer>,
     /// What was started and has not been waited for, in order.
     started: Vec<Started>,
+    /// How many programs the kernel had killed for want of memory before the first of these was started.
+    out_of_memory: Option<u64>,
 }
 
 struct Started {
@@ -92,7 +94,7 @@ impl LiveHost {
         let cache = Arc::new(ProbeCache::none());
         let guard =
             Guard::new(Sight::new(&folder, Arc::clone(&environment)), Arc::clone(&cache), HashMap::new());
-        let state = State { shell, guard, answers: HashMap::new(), started: Vec::new() };
+        let state = State { shell, guard, answers: HashMap::new(), started: Vec::new(), out_of_memory: None };
         Ok(LiveHost {
             folder,
             environment,
@@ -166,7 +168,8 @@ impl LiveHost {
 
     /// Adds to the cache what was found out now and may be kept.
     fn keep(&self, state: &mut State, started: &[Started], outcomes: &HashMap<String, Outcome>) {
-        if !self.keeps || !self.has_room() {
+        // A compiler that found no room, or was killed, says "no" as one that does not know an option.
+        if !self.keeps || !self.has_room() || killed_for_memory() != state.out_of_memory {
             return;
         }
         let text_of = |command: &str| {
@@ -278,6 +281,9 @@ impl Host for LiveHost {
             state.answers.insert(command.to_string(), answer.clone());
             return Some(answer);
         }
+        if self.keeps && state.started.is_empty() {
+            state.out_of_memory = killed_for_memory();
+        }
         let keep = !matches!(key, Err(NoKey::Refused(_)));
         let (before, question) = match key {
             Ok(guarded) => (Some(guarded), None),
@@ -317,12 +323,21 @@ impl Host for LiveHost {
 
 /// A file's bytes; `path` starts from `folder`. A pipe is as good as a file (`KCONFIG_ALLCONFIG=<(…)`).
 fn read_file(folder: &Path, path: &str) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    std::fs::File::open(folder.join(path))?.take(FILE_LIMIT + 1).read_to_end(&mut content)?;
+    let file = std::fs::File::open(folder.join(path))?;
+    // With room for all of it a file takes one read, and one that finds its end: there are 1,700 of them.
+    let length = file.metadata().map_or(0, |metadata| metadata.len().min(FILE_LIMIT));
+    let mut content = Vec::with_capacity(length as usize + 1);
+    file.take(FILE_LIMIT + 1).read_to_end(&mut content)?;
     match content.len() as u64 > FILE_LIMIT {
         true => Err(io::Error::other(format!("{path} is larger than {} MiB", FILE_LIMIT >> 20))),
         false => Ok(content),
     }
+}
+
+/// The kernel's count of programs killed for want of memory (proc(5), /proc/vmstat), where it is told.
+fn killed_for_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/vmstat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
 }
 
 /// Seconds since 1970.

@@ -126,6 +126,7 @@ const VARIABLES: &[&str] = &[
     "LC_*",
     "POSIXLY_CORRECT",
     "BASH_ENV",
+    "BASH_FUNC_*",
     "ENV",
     "LD_*",
     "GLIBC_TUNABLES",
@@ -245,7 +246,8 @@ pub(super) fn named_in(family: Family, answer: &str) -> Vec<String> {
 /// scripts/rust_is_available.sh looks for it.
 const RUST_CORE: &str = "/lib/rustlib/src/rust/library/core/src/lib.rs";
 
-/// Files by which rustup and pyenv choose the program that runs: in the folder of the command or one above it, and at home.
+/// Files by which ccache, rustup and pyenv choose the program that runs: in the folder of the command or one above it, and at
+/// home.
 pub(super) fn choosers(
     family: Family,
     folder: &Path,
@@ -262,6 +264,13 @@ pub(super) fn choosers(
         Family::Python => {
             let pyenv = root("PYENV_ROOT", ".pyenv");
             (&[".python-version"], ["version", "versions"].map(|file| format!("{pyenv}/{file}")).into())
+        }
+        Family::Wrapper => {
+            let mut files = vec!["/etc/ccache.conf".to_string()];
+            files.push(format!("{}/ccache.conf", root("CCACHE_DIR", ".ccache")));
+            files.push(format!("{}/ccache/ccache.conf", root("XDG_CONFIG_HOME", ".config")));
+            files.extend(variable("CCACHE_CONFIGPATH"));
+            (&[], files)
         }
         _ => return Vec::new(),
     };

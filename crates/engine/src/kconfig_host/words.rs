@@ -353,6 +353,28 @@ mod tests {
         assert_eq!(words("test 1 = 2"), [["test", "1", "=", "2"]]);
     }
 
+    /// Whatever the text: words or a refusal, soon.
+    #[test]
+    fn no_text_is_too_strange() {
+        let letters: Vec<char> = " \t\n;|&<>()'\"\\$`*?[]{}#~!=ab12_é\0".chars().collect();
+        let mut state = 88_172_645_463_325_252_u64;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..state % 24 {
+                // Marsaglia's xorshift64.
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                text.push(letters[(state >> 33) as usize % letters.len()]);
+            }
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let _ = read(&text);
+        }
+        assert!(read(&"(".repeat(100_000)).is_ok());
+        assert!(read(&"#\n".repeat(100_000)).is_ok());
+        assert!(read(&"1>".repeat(100_000)).is_err());
+    }
+
     /// The shell itself is the referee: what we say the words are is what a program gets.
     #[test]
     fn the_shell_sees_the_same_words() {
