@@ -9,13 +9,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("explain", &["kconfig"]),
     ("initramfs", &[]),
     ("kconfig", &[]),
+    ("need", &["kconfig"]),
     ("netboot", &[]),
     ("store", &["base"]),
     ("machine", &["base"]),
     ("engine", &["base", "initramfs", "kconfig", "machine", "netboot", "store"]),
-    ("allno", &["base", "engine", "explain", "kconfig", "machine", "store"]),
+    ("allno", &["base", "engine", "explain", "kconfig", "machine", "need", "store"]),
     ("bench", &["base"]),
-    ("xtask", &["base", "store"]),
+    ("xtask", &["base", "engine", "kconfig", "need", "store"]),
 ];
 const LONGEST_FILE: usize = 600;
 
