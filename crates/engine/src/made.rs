@@ -108,6 +108,22 @@ pub fn make(session: &Session, spec: &SpecFile, overrides: &Overrides, update: b
     })
 }
 
+/// The kernel's source alone and what is asked of its configuration, as [`make`] has them; nothing is built.
+///
+/// # Errors
+/// Whatever is wrong with the spec, or keeps the source away.
+pub fn kernel_of(session: &Session, spec: &SpecFile) -> Result<(KernelSource, Requests)> {
+    let decisions = decide(spec, &Overrides::default(), &session.cancel)?;
+    let recipe = kernel_recipe(spec)?;
+    let names = rung_names(spec, &decisions);
+    check_early(spec, recipe.as_ref(), &names)?;
+    let mut fetcher = Fetcher::new(session, spec, &spec.folder.join(LOCK_NAME), false)?;
+    fetcher.fetch_all(recipe.as_ref(), &[])?;
+    let source = kernel_tree(session, spec, recipe.as_ref(), &fetcher)?;
+    let requests = Requests::resolve(&names, source.series, spec)?;
+    Ok((source, requests))
+}
+
 impl Made {
     /// The boot, everything decided.
     pub fn launch(&self, spec: &SpecFile, gdb: Option<u16>) -> Launch {

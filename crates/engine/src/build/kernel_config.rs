@@ -2,14 +2,14 @@
 //! change.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Context, Error, Result};
 
 use super::kernel_source::KernelSource;
 use super::toolchain::Toolchain;
-use crate::kconfig_host::{Environment, Stdio, Tree, run_conf, tree_host};
+use crate::kconfig_host::{Environment, LiveHost, Stdio, Tree, run_conf, tree_host};
 use crate::rung::Requests;
 use crate::session::Session;
 
@@ -32,6 +32,30 @@ pub fn resolve(
     let fragment = objects.join("allno.fragment");
     std::fs::write(&fragment, requests.fragment())
         .context(|| format!("cannot write {}", fragment.display()))?;
+    let host = host(session, source, toolchain, objects)?;
+    let mut environment = host.variables().clone();
+    environment.set("KCONFIG_ALLCONFIG", &fragment);
+    let said = Said::default();
+    let arguments = ["conf", "-s", "--allnoconfig", "Kconfig"].map(String::from);
+    let cache = cache(session);
+    let code = run_conf(&arguments, objects, environment, Some(&cache), said.stdio(), &session.cancel)
+        .context(|| "cannot resolve the kernel's configuration".into())?;
+    match code {
+        0 => Ok(()),
+        _ => Err(Error::failed("the kernel's configuration failed").output(said.lines())),
+    }
+}
+
+/// The outside world of this kernel's Kconfig files, as make would run `conf` in `objects`.
+///
+/// # Errors
+/// A tree that is no kernel; no such folder.
+pub fn host(
+    session: &Session,
+    source: &KernelSource,
+    toolchain: &Toolchain,
+    objects: &Path,
+) -> Result<LiveHost> {
     let compiler = ["CC", "HOSTCC"].map(|name| (name.to_string(), toolchain.command().to_string()));
     let tree = Tree { source: &source.tree, objects, arch: ARCH, variables: &compiler };
     let mut base = Environment::default();
@@ -41,19 +65,12 @@ pub fn resolve(
         }
     }
     base.set("HOME", objects);
-    let cache = session.store.root().join("caches/kconfig");
-    let host = tree_host(&tree, base, Some(&cache), &session.cancel)?;
-    let mut environment = host.variables().clone();
-    environment.set("KCONFIG_ALLCONFIG", &fragment);
-    drop(host);
-    let said = Said::default();
-    let arguments = ["conf", "-s", "--allnoconfig", "Kconfig"].map(String::from);
-    let code = run_conf(&arguments, objects, environment, Some(&cache), said.stdio(), &session.cancel)
-        .context(|| "cannot resolve the kernel's configuration".into())?;
-    match code {
-        0 => Ok(()),
-        _ => Err(Error::failed("the kernel's configuration failed").output(said.lines())),
-    }
+    tree_host(&tree, base, Some(&cache(session)), &session.cancel)
+}
+
+/// Where the answers of shell commands are kept.
+pub fn cache(session: &Session) -> PathBuf {
+    session.store.root().join("caches/kconfig")
 }
 
 /// Compares the `.config` the engine made with what the tree's own tool made of it.

@@ -1,7 +1,7 @@
 //! Building: the kernel's source, the kernel, and the user space.
 
 pub mod kernel;
-mod kernel_config;
+pub mod kernel_config;
 pub mod kernel_source;
 mod survival;
 pub mod toolchain;
