@@ -6,6 +6,7 @@ mod common;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base::process::Program;
@@ -13,21 +14,27 @@ use base::{Cancel, Context, Events, Kind, Result};
 use common::{Place, leftovers, names};
 use store::{Inputs, LockFile, Project, Store};
 
+/// One test at a time: a child that another thread is just starting holds every file that is open here until its exec, and
+/// a removed file that somebody holds still fills the disk.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// A tmpfs of 2 MiB, unmounted when dropped.
 struct Small {
     path: PathBuf,
     _folder: tempfile::TempDir,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Small {
     /// `None` where this user may not mount.
     fn mount() -> Option<Small> {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("small");
         fs::create_dir(&path).unwrap();
         let mount = Program::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "none"]).arg(&path);
         let mounted = mount.capture(Duration::from_secs(20), &Cancel::new()).unwrap().status.success();
-        mounted.then_some(Small { path, _folder: folder })
+        mounted.then_some(Small { path, _folder: folder, _alone })
     }
 }
 
