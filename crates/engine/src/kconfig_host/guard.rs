@@ -14,13 +14,11 @@ use std::sync::Arc;
 use base::process::quote;
 
 use super::probe_cache::{Key, ProbeCache, key_of};
+use super::scripts::{ScriptFacts, read_scripts};
 use super::sight::{ABSENT, Sight};
 use super::tools::{self, Family};
 use super::words::{self, Refusal, Script, Simple, Word};
 
-/// How large a script may be, and how many a command may stand for.
-const SCRIPT_LIMIT: u64 = 64 << 10;
-const SCRIPTS_LIMIT: usize = 8;
 /// Names tools' paths in the key of their own question, so that no command's key is the same.
 const QUESTION: &str = "question";
 
@@ -75,13 +73,6 @@ pub(super) struct Guard {
 struct Parts {
     texts: Vec<String>,
     newest: i64,
-}
-
-/// What a script in a tree names.
-#[derive(Clone, Debug, Default)]
-struct ScriptFacts {
-    files: BTreeSet<PathBuf>,
-    variables: BTreeSet<String>,
 }
 
 impl Parts {
@@ -443,7 +434,7 @@ impl Guard {
             self.scripts.insert(path.clone(), facts);
         }
         let facts = self.scripts[&path].clone()?;
-        for file in &facts.files {
+        for file in facts.files.iter().chain(&facts.named) {
             self.file(parts, file);
         }
         self.variables(parts, &facts.variables);
@@ -481,67 +472,4 @@ fn is_script(path: &Path) -> bool {
 /// pyenv's shims are scripts that call the Python which the files of [`tools::choosers`] choose.
 fn chosen_by_pyenv(path: &Path, family: Family) -> bool {
     family == Family::Python && path.parent().is_some_and(|folder| folder.ends_with("shims"))
-}
-
-/// Reads a script and those it names beside it.
-fn read_scripts(folder: &Path, first: &Path) -> Result<ScriptFacts, Refusal> {
-    let mut facts = ScriptFacts::default();
-    let mut waiting = vec![first.to_path_buf()];
-    while let Some(path) = waiting.pop() {
-        if !facts.files.insert(path.clone()) {
-            continue;
-        }
-        if facts.files.len() > SCRIPTS_LIMIT {
-            return Err("its script calls too many others");
-        }
-        let file = folder.join(&path);
-        let plain = std::fs::metadata(&file).is_ok_and(|it| it.is_file() && it.len() <= SCRIPT_LIMIT);
-        let text = plain.then(|| std::fs::read_to_string(&file).ok()).flatten();
-        let text = text.ok_or("its program cannot be read as a script")?;
-        if path.extension().is_none_or(|it| it != "h") {
-            read_script(&text, &file, &path, &mut facts, &mut waiting)?;
-        }
-    }
-    Ok(facts)
-}
-
-fn read_script(
-    text: &str,
-    file: &Path,
-    path: &Path,
-    facts: &mut ScriptFacts,
-    waiting: &mut Vec<PathBuf>,
-) -> Result<(), Refusal> {
-    let interpreter = text.lines().next().unwrap_or_default().trim_start_matches("#!").trim_start();
-    let shells = ["/bin/sh", "/bin/bash", "/usr/bin/env sh", "/usr/bin/env bash"];
-    let shell = |known: &&str| interpreter.strip_prefix(*known).is_some_and(|rest| !rest.starts_with('/'));
-    if !text.starts_with("#!") || !shells.iter().any(shell) {
-        return Err("its program is no shell script");
-    }
-    let code = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    for line in code {
-        variables_in(line, &mut facts.variables);
-        let split = |letter: char| !letter.is_ascii_alphanumeric() && !"_.-+".contains(letter);
-        for token in line.split(split).filter(|token| !token.is_empty()) {
-            if token.split(['.', '-', '+']).any(|word| tools::UNSTEADY.contains(&word)) {
-                return Err("its script calls what may answer otherwise each time");
-            }
-            let beside = Path::new(token);
-            if token.contains('.') && file.with_file_name(beside).is_file() {
-                waiting.push(path.with_file_name(beside));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The names after a dollar sign.
-fn variables_in(line: &str, variables: &mut BTreeSet<String>) {
-    for after in line.split('$').skip(1) {
-        let after = after.trim_start_matches('{');
-        let end = after.find(|it: char| it != '_' && !it.is_ascii_alphanumeric()).unwrap_or(after.len());
-        if words::is_name(&after[..end]) {
-            variables.insert(after[..end].to_string());
-        }
-    }
 }

@@ -6,6 +6,7 @@ mod command;
 mod guard;
 mod probe_cache;
 mod replay;
+mod scripts;
 mod shell;
 mod sight;
 mod streams;
