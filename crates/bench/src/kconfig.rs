@@ -63,7 +63,7 @@ impl Series {
     }
 
     fn shown(&self) -> String {
-        format!("{}, {:.1} MB", shown(&self.times), self.memory as f64 * 1024.0 / 1e6)
+        format!("{}, largest process {:.1} MB", shown(&self.times), self.memory as f64 * 1024.0 / 1e6)
     }
 }
 
