@@ -61,6 +61,8 @@ pub enum Command {
     Build(Build),
     /// Configure a kernel as its own scripts/kconfig/conf does
     Conf(Conf),
+    /// Show a kernel's configuration, and say why it is as it is
+    Config(Config),
     /// Say what this host lacks, and the command that adds it
     Doctor(Doctor),
     /// Log into the machine that runs
@@ -127,6 +129,85 @@ pub struct Conf {
 const CONF: &str = "\
 A drop-in for scripts/kconfig/conf of the tree it runs for: the same arguments (allno conf --help lists them), environment,
 files, words and exit codes. Started by a link named conf it is conf.";
+
+/// `allno config`
+#[derive(Args, Debug)]
+pub struct Config {
+    /// What to ask.
+    #[command(subcommand)]
+    pub question: ConfigQuestion,
+}
+
+/// The questions of `allno config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigQuestion {
+    /// Show every value and where it comes from
+    Show(ConfigShow),
+    /// Say why an option has its value, and what refuses another
+    Why(ConfigWhy),
+    /// Say what two configurations differ in, by cause
+    Diff(ConfigDiff),
+}
+
+/// Which configuration a question is about.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = CONFIG_OF)]
+pub struct ConfigOf {
+    /// The spec whose kernel is meant, or a folder that holds allno.toml
+    #[arg(long, value_name = "SPEC", value_hint = ValueHint::AnyPath, conflicts_with = "tree")]
+    pub spec: Option<PathBuf>,
+    /// A kernel source, in the place of a spec's
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub tree: Option<PathBuf>,
+    /// The tree's architecture, as ARCH= of make takes it
+    #[arg(long, value_name = "ARCH", default_value = "x86_64", requires = "tree")]
+    pub arch: String,
+    /// A .config, in the place of what the spec asks for [with --tree: DIR/.config]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+}
+
+const CONFIG_OF: &str = "\
+Without --tree it is the kernel of the spec: --spec, else allno.toml in the current folder, else the built-in node.";
+
+/// `allno config show`
+#[derive(Args, Debug)]
+pub struct ConfigShow {
+    /// Which configuration.
+    #[command(flatten)]
+    pub of: ConfigOf,
+    /// Show what is n, too
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `allno config why`
+#[derive(Args, Debug)]
+pub struct ConfigWhy {
+    /// The option: E1000, CONFIG_E1000 or e1000
+    #[arg(value_name = "SYMBOL")]
+    pub symbol: String,
+    /// Which configuration.
+    #[command(flatten)]
+    pub of: ConfigOf,
+}
+
+/// `allno config diff`
+#[derive(Args, Debug)]
+pub struct ConfigDiff {
+    /// What to compare: a .config, a spec (a name that ends in .toml), or a folder that holds allno.toml
+    #[arg(value_name = "A", value_hint = ValueHint::AnyPath)]
+    pub left: PathBuf,
+    /// What to compare it with
+    #[arg(value_name = "B", value_hint = ValueHint::AnyPath)]
+    pub right: PathBuf,
+    /// Whose Kconfig files: of a spec that is compared, its own.
+    #[command(flatten)]
+    pub of: ConfigOf,
+    /// Name every consequence
+    #[arg(long)]
+    pub all: bool,
+}
 
 /// `allno doctor`
 #[derive(Args, Debug)]

@@ -4,6 +4,7 @@ mod boot;
 mod build;
 mod completions;
 pub mod conf;
+mod config;
 mod doctor;
 mod gc;
 mod man;
@@ -93,6 +94,7 @@ pub fn run(arguments: &Arguments, look: Look, cancel: Cancel) -> Result<Answer> 
         Command::Boot(boot) => boot::run(&context, boot),
         Command::Build(build) => build::run(&context, build),
         Command::Conf(conf) => conf::run(&context, conf),
+        Command::Config(config) => config::run(&context, config),
         Command::Doctor(doctor) => doctor::run(&context, doctor),
         Command::Ssh(ssh) => ssh::run(&context, ssh),
         Command::Gc(gc) => gc::run(&context, gc),
