@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod environment;
+mod kernel;
 mod killed;
 mod streams;
 mod suite;

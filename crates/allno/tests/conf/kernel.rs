@@ -1,0 +1,118 @@
+//! A kernel whose tree uses `allno conf` from its first configuration to its last object, and one that uses the C tool: the same
+//! bytes, and the same files that kbuild decides by.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::common::{referee, usual_store};
+use crate::tree::{allno_conf, both, linux_6_12, plain_environment, run};
+
+const BUILD_LIMIT: Duration = Duration::from_secs(45 * 60);
+/// Enough to start a program and say something, and a module, so that modules.* of include/config are there too.
+const FRAGMENT: &str = "CONFIG_64BIT=y\nCONFIG_PRINTK=y\nCONFIG_TTY=y\nCONFIG_SERIAL_8250=y\nCONFIG_SERIAL_8250_CONSOLE=y\n\
+                        CONFIG_BLK_DEV_INITRD=y\nCONFIG_BINFMT_ELF=y\nCONFIG_MODULES=y\nCONFIG_CRC4=m\n";
+
+struct Build {
+    source: PathBuf,
+    objects: PathBuf,
+}
+
+impl Build {
+    fn make(&self, environment: &[(&str, &Path)], words: &[&str]) -> String {
+        let mut command = Command::new("make");
+        command.env_clear().envs(plain_environment()).envs(environment.iter().copied());
+        command.env("KBUILD_BUILD_TIMESTAMP", "Sat Nov 14 12:56:01 UTC 2026");
+        command.envs([("KBUILD_BUILD_USER", "a"), ("KBUILD_BUILD_HOST", "b"), ("KBUILD_BUILD_VERSION", "1")]);
+        if std::env::var_os("CCACHE_DIR").is_none() {
+            command.env("CCACHE_DIR", usual_store().join("caches/ccache"));
+        }
+        command.arg("-C").arg(&self.source).arg(format!("O={}", self.objects.display()));
+        command.args(["ARCH=x86_64", &format!("CC={}", compiler())]).args(words);
+        let output = run(&mut command, BUILD_LIMIT);
+        assert!(output.status.success(), "{words:?}:\n{}", both(&output));
+        both(&output)
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.objects.join(name)).unwrap_or_else(|cause| panic!("{name}: {cause}"))
+    }
+}
+
+fn compiler() -> &'static str {
+    if base::process::find("ccache").is_some() { "ccache gcc" } else { "gcc" }
+}
+
+/// The files below include/config, by which kbuild sees what changed.
+fn touched(build: &Build) -> Vec<String> {
+    let folder = build.objects.join("include/config");
+    let text = referee("find", &[folder.to_str().unwrap(), "-type", "f", "-printf", "%P\n"]);
+    let mut names: Vec<String> = text.lines().map(str::to_string).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_kernel_configured_by_allno_conf_is_the_same() {
+    let tree = linux_6_12();
+    let folder = tempfile::tempdir().unwrap();
+    let fragment = folder.path().join("fragment");
+    std::fs::write(&fragment, FRAGMENT).unwrap();
+    let names = folder.path().join("asked");
+    let build = |name: &str, conf: &str| {
+        let objects = tree.objects_with_conf(&folder.path().join(name), conf);
+        Build { source: tree.source.clone(), objects }
+    };
+    let referee = build("c", &format!("#!/bin/sh\nexec {} \"$@\"\n", tree.conf.display()));
+    // Proof that make used ours: it writes down each call.
+    let noted =
+        allno_conf().replace("#!/bin/sh\n", &format!("#!/bin/sh\necho \"$*\" >>{}\n", names.display()));
+    let ours = build("allno", &noted);
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = format!("-j{jobs}");
+    let store = folder.path().join("store");
+    for build in [&referee, &ours] {
+        let configure: [(&str, &Path); 2] = [("KCONFIG_ALLCONFIG", &fragment), ("ALLNO_STORE", &store)];
+        build.make(&configure, &["allnoconfig"]);
+        build.make(&configure[1..], &[&jobs, "bzImage", "modules"]);
+    }
+    for file in [
+        ".config",
+        "include/generated/autoconf.h",
+        "include/generated/rustc_cfg",
+        "include/config/auto.conf",
+        "include/config/auto.conf.cmd",
+        "arch/x86/boot/bzImage",
+        "vmlinux",
+        "lib/crc4.ko",
+    ] {
+        assert!(referee.read(file) == ours.read(file), "{file} differs in {}", folder.path().display());
+    }
+    assert_eq!(touched(&referee), touched(&ours));
+    edited(&referee, &ours, &store, &jobs);
+    // The first configuration brings include/config along; syncconfig comes with the edit.
+    let asked = std::fs::read_to_string(&names).unwrap();
+    assert!(asked.contains("--allnoconfig Kconfig") && asked.contains("--syncconfig Kconfig"), "{asked}");
+}
+
+/// An option is turned off: make builds the same objects again with either, and the same kernel.
+fn edited(referee: &Build, ours: &Build, store: &Path, jobs: &str) {
+    let mut logs = Vec::new();
+    for build in [referee, ours] {
+        let config = String::from_utf8(build.read(".config")).unwrap();
+        assert!(config.contains("CONFIG_CRC4=m\n"), "{config}");
+        std::fs::write(build.objects.join(".config"), config.replace("CONFIG_CRC4=m\n", "CONFIG_CRC4=y\n"))
+            .unwrap();
+        let log = build.make(&[("ALLNO_STORE", store)], &[jobs, "bzImage", "modules"]);
+        let mut built: Vec<String> =
+            log.lines().filter(|line| line.starts_with("  ")).map(str::to_string).collect();
+        built.sort();
+        logs.push(built);
+    }
+    assert_eq!(logs[0], logs[1]);
+    assert!(logs[0].iter().any(|line| line.ends_with("lib/crc4.o")), "{:?}", logs[0]);
+    assert!(!logs[0].iter().any(|line| line.ends_with("init/main.o")), "{:?}", logs[0]);
+    for file in [".config", "include/config/auto.conf", "vmlinux", "arch/x86/boot/bzImage"] {
+        assert!(referee.read(file) == ours.read(file), "{file} differs after the edit");
+    }
+}
