@@ -215,7 +215,7 @@ impl Canvas<'_> {
             }
         }
         let below = menu.list.scroll + layout.height() < menu.rows.len();
-        self.arrows(inner, x + 1, menu.list.scroll > 0, below);
+        self.arrows(inner, x, menu.list.scroll > 0, below);
         let labels = ["Select", " Exit ", " Help ", " Save ", " Load "];
         let on_button = self.buttons(layout, &labels, Some(menu.button));
         if menu.button > 0 { on_button } else { cursor.or(on_button) }

@@ -61,15 +61,16 @@ pub(crate) fn small(size: Size, words: &str, width: usize, lines: usize) -> Layo
     let room = room(size);
     let width = u16::try_from(width).unwrap_or(u16::MAX).clamp(20.min(room.width), room.width);
     let words_height = wrap(words, usize::from(width).saturating_sub(4)).len();
-    let wanted = u16::try_from(words_height + lines + 6).unwrap_or(u16::MAX);
+    let for_box = if lines == 0 { 0 } else { lines + 2 };
+    let wanted = u16::try_from(words_height + for_box + 4).unwrap_or(u16::MAX);
     let height = wanted.min(room.height);
     let (x, y) = (room.x + (room.width - width) / 2, room.y + (room.height - height) / 2);
     parts(size, Rect::new(x, y, width, height), words, u16::try_from(lines).unwrap_or(u16::MAX))
 }
 
 fn parts(size: Size, dialog: Rect, words: &str, lines: u16) -> Layout {
-    // The frame, the rule, the buttons, and a box with a line or what is wanted.
-    let least = 4 + lines.clamp(1, 5) + 2;
+    // The frame, the rule, the buttons, and a box with what is wanted of it.
+    let least = 4 + if lines == 0 { 0 } else { lines.min(5) + 2 };
     let for_words = usize::from(dialog.height.saturating_sub(least));
     let mut rows = wrap(words, usize::from(dialog.width).saturating_sub(4));
     if words.is_empty() || rows.len() > for_words {
@@ -83,7 +84,7 @@ fn parts(size: Size, dialog: Rect, words: &str, lines: u16) -> Layout {
         dialog.x + margin,
         top,
         dialog.width.saturating_sub(2 * margin),
-        rule.saturating_sub(top).min(lines.saturating_add(2)),
+        rule.saturating_sub(top).min(if lines == 0 { 0 } else { lines.saturating_add(2) }),
     );
     Layout { dialog, shadow: is_roomy(size), words: rows, inner, rule, buttons }
 }
