@@ -220,7 +220,32 @@ fn updates(seed: u64) -> Vec<Step> {
             .env("KCONFIG_ALLCONFIG", "fragment")
             .env("KCONFIG_SEED", seed.to_string()),
         Step::new("defconfig=fragment", fragment(16)).named("defconfig-fragment"),
+        Step::new("olddefconfig", Start::Nothing).named("olddefconfig-nothing"),
+        Step::new("olddefconfig", first()).named("olddefconfig-folder").env("KCONFIG_CONFIG", "include"),
+        Step::new("alldefconfig", Start::Nothing).named("alldefconfig-prefix").env("CONFIG_", "MY_"),
+        Step::new("alldefconfig", Start::Nothing).named("alldefconfig-absent").env("KCONFIG_ALLCONFIG", "1"),
+        Step::new("allyesconfig", Start::Nothing)
+            .named("allyesconfig-absent")
+            .env("KCONFIG_ALLCONFIG", "absent"),
+        Step::new("defconfig=absent", Start::Nothing).named("defconfig-absent"),
+        Step::new("randconfig", Start::Nothing)
+            .named("randconfig-hexadecimal")
+            .env("KCONFIG_SEED", format!("0x{seed:X}")),
+        Step::new("randconfig", Start::Nothing)
+            .named("randconfig-negative")
+            .env("KCONFIG_SEED", format!("-{seed}")),
+        Step::new("randconfig", Start::Nothing)
+            .named("randconfig-probability")
+            .env("KCONFIG_SEED", seed.to_string())
+            .env("KCONFIG_PROBABILITY", "60:70"),
         Step::new("olddefconfig", first()).named("olddefconfig-headers").writing_headers(),
+        Step::new("syncconfig", garbled(18)).named("syncconfig-asked").env("KCONFIG_NOSILENTUPDATE", "1"),
+        Step::new("syncconfig", first())
+            .named("syncconfig-elsewhere")
+            .env("KCONFIG_AUTOCONFIG", "out/auto.conf")
+            .env("KCONFIG_AUTOHEADER", "out/generated/autoconf.h")
+            .env("KCONFIG_RUSTCCFG", "rustc_cfg")
+            .writing_headers(),
         Step::new("syncconfig", first()).writing_headers(),
         Step::new("syncconfig", Start::Again(seed + 17)).named("syncconfig-again").writing_headers(),
     ]
