@@ -109,8 +109,8 @@ impl Builder {
         };
         if self.model.symbol(choice).kind == SymbolType::Unknown {
             self.entry = parent;
-            let kinds = children.iter().filter_map(|&menu| kind_of(self, menu));
-            let first = kinds.filter(|&kind| kind != SymbolType::Unknown).next();
+            let mut kinds = children.iter().filter_map(|&menu| kind_of(self, menu));
+            let first = kinds.find(|&kind| kind != SymbolType::Unknown);
             if let Some(kind) = first {
                 self.set_type(kind);
             }

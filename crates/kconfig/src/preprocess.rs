@@ -197,7 +197,7 @@ impl<'a> Preprocessor<'a> {
             return Ok(value);
         }
         if expanded.is_empty() {
-            return Ok(self.from_environment(&name).unwrap_or_default());
+            return Ok(self.environment_variable(&name).unwrap_or_default());
         }
         Ok(String::new())
     }
@@ -223,7 +223,7 @@ impl<'a> Preprocessor<'a> {
         Ok(Some(expanded))
     }
 
-    fn from_environment(&mut self, name: &str) -> Option<String> {
+    fn environment_variable(&mut self, name: &str) -> Option<String> {
         if name.is_empty() {
             return None;
         }

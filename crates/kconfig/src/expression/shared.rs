@@ -54,14 +54,12 @@ impl Expressions {
         let left = self.eliminate_constants(ExpressionId(node.left));
         let right = self.eliminate_constants(ExpressionId(node.right));
         let (neutral, absorbing) = if node.kind == Kind::And { (YES, NO) } else { (NO, YES) };
-        if self.is_constant(left, absorbing) {
+        if self.is_constant(left, absorbing)
+            || self.is_constant(right, neutral) && !self.is_constant(left, neutral)
+        {
             left
-        } else if self.is_constant(left, neutral) {
+        } else if self.is_constant(left, neutral) || self.is_constant(right, absorbing) {
             right
-        } else if self.is_constant(right, absorbing) {
-            right
-        } else if self.is_constant(right, neutral) {
-            left
         } else {
             id
         }
