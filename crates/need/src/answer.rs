@@ -28,7 +28,7 @@ pub enum Answer {
 pub struct Possible {
     /// What a person sets; nothing if all is as wanted already.
     pub changes: Vec<Change>,
-    /// What else becomes different by it.
+    /// What else becomes different by it; what is switched off first.
     pub consequences: Vec<Consequence>,
     /// Whether it is proved that fewer changes are not enough.
     pub smallest: bool,
@@ -161,6 +161,8 @@ fn consequences(base: &mut Configuration<'_>, found: &mut Found<'_>, goals: &[Go
             });
         }
     }
+    // What is lost comes first.
+    consequences.sort_by_key(|consequence| consequence.to != "n");
     consequences
 }
 

@@ -36,6 +36,11 @@ impl Configuration<'_> {
         })
     }
 
+    /// The member of a choice that the user selected (before 6.11).
+    pub fn user_selected(&self, choice: SymbolId) -> Option<SymbolId> {
+        self.state(choice).user_selected
+    }
+
     pub(super) fn legacy_write_members(&mut self, choice: SymbolId) {
         if !self.state(choice).write {
             return;

@@ -59,7 +59,6 @@ impl Encoder<'_> {
 
     /// Which member is set where nobody changes it.
     fn unchanged_choice(&mut self, choice: SymbolId, members: &[Member], changed: Lit) {
-        let model = self.model;
         let find = |id: SymbolId| members.iter().find(|member| member.id == id).copied();
         let by_priority: Vec<SymbolId> = self.base.members_by_priority(choice).to_vec();
         let by_priority: Vec<Member> = by_priority.into_iter().filter_map(find).collect();
@@ -69,16 +68,7 @@ impl Encoder<'_> {
         }
         // The default, unless the user said n to it.
         let mut refused = Vec::new();
-        let mut defaults = Vec::new();
-        for (_, property) in model.properties_of(choice, PropertyKind::Default) {
-            let condition = self.condition(property.condition).some;
-            let named = property.value.map(|value| model.expressions().get(value));
-            if let Some(kconfig::Expression::Symbol(id)) = named
-                && let Some(member) = find(id)
-            {
-                defaults.push((self.circuit.all(&[condition, member.visible]), member));
-            }
-        }
+        let mut defaults = self.declared_defaults(choice, members);
         defaults.extend(members.iter().map(|member| (member.visible, *member)));
         for (holds, member) in defaults {
             if member.user == Some(Tristate::No) {
@@ -97,14 +87,30 @@ impl Encoder<'_> {
         }
     }
 
+    /// The members that `default` names, and where each would be set.
+    fn declared_defaults(&mut self, choice: SymbolId, members: &[Member]) -> Vec<(Lit, Member)> {
+        let model = self.model;
+        let find = |id: SymbolId| members.iter().find(|member| member.id == id).copied();
+        let mut defaults = Vec::new();
+        for (_, property) in model.properties_of(choice, PropertyKind::Default) {
+            let condition = self.condition(property.condition).some;
+            let named = property.value.map(|value| model.expressions().get(value));
+            if let Some(kconfig::Expression::Symbol(id)) = named
+                && let Some(member) = find(id)
+            {
+                defaults.push((self.circuit.all(&[condition, member.visible]), member));
+            }
+        }
+        defaults
+    }
+
     /// Where `open` and `holds`, the member is set; gives where it is still open.
     fn take(&mut self, open: Lit, holds: Lit, member: Member) -> Lit {
         self.circuit.add(&[!open, !holds, member.chosen]);
         self.circuit.all(&[open, !holds])
     }
 
-    /// Before 6.11: whether a fully visible member is the chosen one. Which one it is stays open where the choice of now is not
-    /// visible; evaluating decides.
+    /// Before 6.11: whether a fully visible member is the chosen one.
     pub(super) fn legacy_member(&mut self, id: SymbolId, visible: Level) -> Lit {
         let model = self.model;
         let Some(choice) = model.symbol(id).choice else { return self.circuit.no() };
@@ -125,17 +131,34 @@ impl Encoder<'_> {
         if let Some(members) = known {
             return members;
         }
-        let ids = self.model.symbol(choice).members.clone();
-        let members: Vec<(SymbolId, Lit)> = ids.into_iter().map(|id| (id, self.circuit.fresh())).collect();
-        let chosen: Vec<Lit> = members.iter().map(|(_, chosen)| *chosen).collect();
+        let model = self.model;
+        let members: Vec<Member> = model
+            .symbol(choice)
+            .members
+            .iter()
+            .map(|&id| Member {
+                id,
+                user: None,
+                visible: self.visibility(id).some,
+                chosen: self.circuit.fresh(),
+            })
+            .collect();
+        let chosen: Vec<Lit> = members.iter().map(|member| member.chosen).collect();
         self.circuit.at_most_one(&chosen);
         let changed = self.circuit.fresh();
-        for &(id, chosen) in &members {
-            if self.base.logical(id) == Tristate::Yes {
-                let visible = self.visibility(id).some;
-                self.circuit.add(&[changed, !visible, chosen]);
-            }
+        let mut open = !changed;
+        let user = self.base.user_selected(choice);
+        if let Some(member) = members.iter().find(|member| Some(member.id) == user) {
+            open = self.take(open, member.visible, *member);
         }
+        for (holds, member) in self.declared_defaults(choice, &members) {
+            open = self.take(open, holds, member);
+        }
+        for member in &members {
+            open = self.take(open, member.visible, *member);
+        }
+        let members: Vec<(SymbolId, Lit)> =
+            members.into_iter().map(|member| (member.id, member.chosen)).collect();
         self.knobs.push((changed, Knob::Choice(members.clone())));
         members
     }
