@@ -10,7 +10,7 @@ use crate::state::{ChoiceScreen, Focus, InputScreen, MenuScreen, Screen, State, 
 use crate::theme::Theme;
 
 /// What keys there are beside menuconfig's own.
-const MENU_KEYS: &str = "/ search  ? help  w why  = need  z hidden";
+const MENU_KEYS: &str = "z hidden  / search  ? help  w why  = need";
 const TEXT_KEYS: &str = "Enter leaves";
 const SEARCH_KEYS: &str = "1-9 go there  Tab next  w why  = need";
 
@@ -133,37 +133,42 @@ impl Canvas<'_> {
         }
     }
 
-    /// Buttons side by side in the middle; gives the place of the cursor on the one that is marked.
+    /// Buttons side by side in the middle; gives the place of the cursor on the one that is marked. Where there is no room for
+    /// all, blanks go first, then buttons before the marked one.
     fn buttons(&mut self, layout: &Layout, labels: &[&str], marked: Option<usize>) -> Option<Position> {
         let theme = self.theme;
         let dialog = layout.dialog;
-        let widths = labels.iter().map(|label| label.len() as u16 + 2);
-        let total: u16 = widths.sum();
-        let gaps = labels.len() as u16 - 1;
-        let room = (dialog.width - 2).saturating_sub(total);
-        let gap = if gaps == 0 { 0 } else { (room / gaps).min(if gaps > 1 { 4 } else { 6 }) };
-        let mut x = dialog.x + 1 + room.saturating_sub(gap * gaps) / 2;
+        let room = usize::from(dialog.width - 2);
+        let wide = |labels: &[&str]| labels.iter().map(|label| label.len() + 2).sum::<usize>();
+        let mut labels = labels.to_vec();
+        if wide(&labels) > room {
+            labels.iter_mut().for_each(|label| *label = label.trim());
+        }
+        let mut first = 0;
+        while wide(&labels[first..]) > room && first < marked.unwrap_or(0) {
+            first += 1;
+        }
+        let gaps = labels.len() - 1 - first;
+        let free = room.saturating_sub(wide(&labels[first..]));
+        let gap = free.checked_div(gaps).unwrap_or(0).min(if gaps > 1 { 4 } else { 6 });
+        let mut x = dialog.x + 1 + ((free - gap * gaps) / 2) as u16;
+        let (y, end) = (layout.buttons, dialog.right() - 1);
         let mut cursor = None;
-        for (index, label) in labels.iter().enumerate() {
-            let is_marked = marked == Some(index);
-            let (style, key) = match is_marked {
+        for (index, label) in labels.iter().enumerate().skip(first).take_while(|(_, it)| !it.is_empty()) {
+            let (style, key) = match marked == Some(index) {
                 true => (theme.button_selected, theme.button_key_selected),
                 false => (theme.button, theme.button_key),
             };
-            let blanks = (label.len() - label.trim_start().len()) as u16;
-            let end = dialog.right() - 1;
-            let y = layout.buttons;
-            if x >= end {
+            let letter = x + 1 + (label.len() - label.trim_start().len()) as u16;
+            if letter >= end {
                 break;
             }
             self.put(x, y, &format!("<{label}>"), style, end - x);
-            if x + 1 + blanks < end {
-                self.put(x + 1 + blanks, y, &label.trim_start()[..1], key, 1);
+            self.put(letter, y, &label.trim_start()[..1], key, 1);
+            if marked == Some(index) {
+                cursor = Some(Position::new(letter, y));
             }
-            if is_marked {
-                cursor = Some(Position::new(x + 1 + blanks, y));
-            }
-            x += label.len() as u16 + 2 + gap;
+            x += (label.len() + 2 + gap) as u16;
         }
         cursor
     }
@@ -295,7 +300,7 @@ impl Canvas<'_> {
         let area = self.buffer.area;
         let (y, width) = (area.height - 1, usize::from(area.width - 2));
         let keys = match screen {
-            Screen::Menu(_) if state.shows_hidden() => "/ search  ? help  w why  = need  z hide",
+            Screen::Menu(_) if state.shows_hidden() => "z hide  / search  ? help  w why  = need",
             Screen::Menu(_) | Screen::Choice(_) => MENU_KEYS,
             Screen::Text(text) if text.text.symbol().is_some() => SEARCH_KEYS,
             Screen::Text(text) if !text.changes.is_empty() => "a or Enter sets all of it",
@@ -314,9 +319,13 @@ impl Canvas<'_> {
         }
         self.put(1, y, &said, style, area.width - 2);
         let room = width.saturating_sub(if length == 0 { 0 } else { length + 2 });
-        if keys.len() <= room {
-            let x = area.width - 1 - keys.len() as u16;
-            self.put(x, y, keys, self.theme.footer, keys.len() as u16);
+        // As many of the hints as there is room for, the last ones first: they are not menuconfig's.
+        let mut hints = keys;
+        while hints.len() > room {
+            let Some((_, rest)) = hints.split_once("  ") else { return };
+            hints = rest;
         }
+        let x = area.width - 1 - hints.len() as u16;
+        self.put(x, y, hints, self.theme.footer, hints.len() as u16);
     }
 }

@@ -95,6 +95,12 @@ pub fn run(
     terminal::run(&mut state, outside, colored)
 }
 
+/// Gives the terminal back as it was, if the browser has it: for a way out that runs no destructors. What [`run`] returns from,
+/// and panics, need no call.
+pub fn restore_terminal() {
+    terminal::give_back();
+}
+
 /// Draws the browser; gives the place of the cursor. The buffer is as large as [`State::resize`] was told.
 pub fn draw(state: &State<'_>, colored: bool, buffer: &mut Buffer) -> Option<Position> {
     let theme = if colored { theme::Theme::colored() } else { theme::Theme::plain() };

@@ -318,6 +318,11 @@ impl<'m> State<'m> {
         self.refresh();
     }
 
+    /// Shows a message until the next key.
+    pub fn say(&mut self, message: &str) {
+        self.message = Some(message.into());
+    }
+
     /// The answer to [`Effect::Why`].
     pub fn explained(&mut self, symbol: SymbolId, lines: &[String]) {
         let title = format!("Why {}", self.configuration.model().name(symbol));
@@ -327,6 +332,7 @@ impl<'m> State<'m> {
 
     /// The answer to [`Effect::Need`].
     pub fn needed(&mut self, symbol: SymbolId, value: &str, need: Need) {
+        self.message = None;
         let title = format!("What {}={value} needs", self.configuration.model().name(symbol));
         let mut screen = text_screen(TextBox::new(&title, &need.lines.join("\n")));
         screen.changes = need.changes;

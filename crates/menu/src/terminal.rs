@@ -47,7 +47,7 @@ impl Drop for Taken {
 }
 
 /// Gives the terminal back as it was, if it is ours.
-fn give_back() {
+pub(crate) fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // There is nobody left to tell.
         let _ = execute!(stdout(), LeaveAlternateScreen, Show);
@@ -90,11 +90,7 @@ fn converse(state: &mut State<'_>, outside: &mut dyn Outside, colored: bool) -> 
         terminal.autoresize()?;
         let size = terminal.size()?;
         state.resize(size.width, size.height);
-        terminal.draw(|frame| {
-            if let Some(cursor) = draw(state, &theme, frame.buffer_mut()) {
-                frame.set_cursor_position(cursor);
-            }
-        })?;
+        show(&mut terminal, state, &theme)?;
         let Some(key) = wait(state.awaits_escape(), outside)? else { return Ok(End::Cancelled) };
         let mut effect = match key {
             Pressed::Key(key) => state.key(key),
@@ -103,10 +99,29 @@ fn converse(state: &mut State<'_>, outside: &mut dyn Outside, colored: bool) -> 
         while effect != Effect::None {
             effect = match effect {
                 Effect::End(end) => return Ok(end),
+                Effect::Need { .. } => {
+                    // It may take seconds.
+                    state.say("Looking for the changes …");
+                    show(&mut terminal, state, &theme)?;
+                    carry_out(effect, state, outside)
+                }
                 effect => carry_out(effect, state, outside),
             };
         }
     }
+}
+
+fn show(
+    terminal: &mut Terminal<CrosstermBackend<io::Stdout>>,
+    state: &State<'_>,
+    theme: &Theme,
+) -> io::Result<()> {
+    let drawn = terminal.draw(|frame| {
+        if let Some(cursor) = draw(state, theme, frame.buffer_mut()) {
+            frame.set_cursor_position(cursor);
+        }
+    });
+    drawn.map(drop)
 }
 
 enum Pressed {

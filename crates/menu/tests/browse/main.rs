@@ -224,6 +224,11 @@ impl<'m> Browser<'m> {
         row(&buffer, self.size.1 - 1).trim().to_string()
     }
 
+    /// The footer without the hints on the right.
+    fn said(&mut self) -> String {
+        self.footer().split("  ").next().unwrap_or_default().to_string()
+    }
+
     /// The lines of a list's box.
     fn lines(&mut self) -> Vec<String> {
         let screen = self.screen();

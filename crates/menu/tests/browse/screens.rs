@@ -25,6 +25,20 @@ fn no_screen_is_too_small_or_too_large_to_draw_on() {
 }
 
 #[test]
+fn a_narrow_screen_shows_the_marked_button() {
+    let model = model(Dialect::of(6, 12), TREE);
+    let mut browser = Browser::new(&model, "");
+    browser.size(40, 12);
+    assert!(browser.screen().contains("<Select> <Exit> <Help> <Save> <Load>"), "{}", browser.screen());
+    browser.size(24, 9);
+    for label in ["<Select>", "<Exit>", "<Help>", "<Save>", "<Load>"] {
+        assert!(browser.screen().contains(label), "{label}\n{}", browser.screen());
+        browser.key(Key::Right);
+    }
+    assert_eq!(browser.footer(), "MODULES  w why  = need");
+}
+
+#[test]
 fn the_cursor_stays_in_sight_when_the_screen_shrinks() {
     let options: String = (0..99).map(|at| format!("config X{at}\n\tbool \"Option {at:02}\"\n")).collect();
     let model = model(Dialect::of(6, 12), &options);
