@@ -77,6 +77,9 @@ impl Series {
     }
 }
 
+/// The reason of an option that the spec itself asks for.
+pub const OWN: &str = "your own";
+
 /// An option somebody asked for, and where.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -106,7 +109,7 @@ impl Requests {
             requests.climb(name, asked_at.as_ref(), series, &mut seen, &mut Vec::new())?;
         }
         for option in &spec.spec.kernel.config {
-            let why = "your own".to_string();
+            let why = OWN.to_string();
             let request = request(option, &spec.place, why)?;
             requests.0.retain(|known| known.assignment.name != request.assignment.name);
             requests.0.push(request);

@@ -159,7 +159,7 @@ impl Resolved<'_> {
         Step {
             place: Some(self.place(self.model.property(property).place)),
             by: owner,
-            says: condition.map(|_| self.model.show(condition)),
+            says: condition.map(|_| self.show_expression(condition)),
             values: self.values_in(condition),
             ..bare
         }
@@ -167,9 +167,9 @@ impl Resolved<'_> {
 
     fn defaulted(&mut self, bare: Step, property: PropertyId) -> Step {
         let default = self.model.property(property);
-        let mut says = self.literal(default.value);
+        let mut says = self.show_expression(default.value);
         if default.own_condition.is_some() {
-            says.push_str(&format!(" if {}", self.model.show(default.own_condition)));
+            says.push_str(&format!(" if {}", self.show_expression(default.own_condition)));
         }
         let mut values = self.values_in(default.own_condition);
         for value in self.values_in(default.value) {
@@ -189,15 +189,6 @@ impl Resolved<'_> {
             return step;
         }
         Step { by: Some(self.valued(next)), ..step }
-    }
-
-    /// An expression, where a constant text stands in quotes as it was written.
-    pub(crate) fn literal(&self, expression: Option<kconfig::ExpressionId>) -> String {
-        let shown = self.model.show(expression);
-        let Some(symbol) = self.single(expression).map(|id| self.model.symbol(id)) else { return shown };
-        let plain =
-            shown.parse::<i64>().is_ok() || shown.starts_with("0x") || ["y", "m", "n"].contains(&&*shown);
-        if symbol.constant && !plain { format!("\"{shown}\"") } else { shown }
     }
 }
 

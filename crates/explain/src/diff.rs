@@ -111,8 +111,11 @@ impl<'a, 'm> Search<'a, 'm> {
 
     /// Applies all causes that are in reach now; false if there are none.
     fn round(&mut self, found: &mut Differences) -> bool {
-        let candidates: Vec<SymbolId> =
-            self.open.clone().into_iter().filter(|&id| self.is_cause(id)).collect();
+        let mut candidates = self.causes(true);
+        if candidates.is_empty() {
+            // Nobody said anything of what is left, but it can be set.
+            candidates = self.causes(false);
+        }
         if candidates.is_empty() {
             return false;
         }
@@ -155,13 +158,18 @@ impl<'a, 'm> Search<'a, 'm> {
         true
     }
 
+    /// What is in reach and still open; only what somebody set, if so `asked`.
+    fn causes(&mut self, asked: bool) -> Vec<SymbolId> {
+        self.open.clone().into_iter().filter(|&id| self.is_cause(id, asked)).collect()
+    }
+
     /// Whether a person who has the left configuration could set the symbol as it is on the right.
-    fn is_cause(&mut self, id: SymbolId) -> bool {
+    fn is_cause(&mut self, id: SymbolId, asked: bool) -> bool {
         let right = &mut self.right.configuration;
         if self.now.visibility(id) == Tristate::No || right.visibility(id) == Tristate::No {
             return false;
         }
-        if self.now.user_value(id).is_none() && right.user_value(id).is_none() {
+        if asked && self.now.user_value(id).is_none() && right.user_value(id).is_none() {
             return false;
         }
         if !self.left.model.symbol(id).kind.is_logical() {

@@ -79,6 +79,15 @@ pub struct Setter {
     pub free: bool,
     /// A default's value and condition, a select's condition.
     pub says: Option<String>,
+    /// What keeps a default from counting: the parts of its conditions that do not hold.
+    pub lacks: Vec<String>,
+}
+
+/// What an answer holds already: nothing is followed or told twice.
+#[derive(Default)]
+struct Told {
+    symbols: Vec<SymbolId>,
+    terms: Vec<String>,
 }
 
 /// A condition as it was written, with what it belongs to.
@@ -93,7 +102,7 @@ struct Written {
 impl Resolved<'_> {
     /// How a symbol stands to a value; `None` for whatever the user would like.
     pub(crate) fn standing(&mut self, id: SymbolId, wanted: Option<Tristate>) -> Standing {
-        self.standing_within(id, wanted, 0, &mut Vec::new())
+        self.standing_within(id, wanted, 0, &mut Told::default())
     }
 
     fn standing_within(
@@ -101,7 +110,7 @@ impl Resolved<'_> {
         id: SymbolId,
         wanted: Option<Tristate>,
         depth: usize,
-        seen: &mut Vec<SymbolId>,
+        told: &mut Told,
     ) -> Standing {
         let wanted = wanted.map(|wanted| self.proper(id, wanted));
         let reach = self.reach(id, wanted);
@@ -118,12 +127,12 @@ impl Resolved<'_> {
             setters: Vec::new(),
             more_setters: 0,
         };
-        if depth >= DEEPEST || seen.contains(&id) {
+        if depth >= DEEPEST || told.symbols.contains(&id) {
             return standing;
         }
-        seen.push(id);
+        told.symbols.push(id);
         match reach {
-            Reach::Blocked => standing.obstacles = self.obstacles(id, wanted, depth, seen),
+            Reach::Blocked => standing.obstacles = self.obstacles(id, wanted, depth, told),
             Reach::Promptless => {
                 let all = self.setters(id, wanted);
                 standing.more_setters = all.len().saturating_sub(NAMED);
@@ -175,7 +184,7 @@ impl Resolved<'_> {
         id: SymbolId,
         wanted: Option<Tristate>,
         depth: usize,
-        seen: &mut Vec<SymbolId>,
+        told: &mut Told,
     ) -> Vec<Obstacle> {
         let least = match wanted {
             Some(Tristate::Yes) => self.enough(id, Tristate::Yes),
@@ -183,34 +192,44 @@ impl Resolved<'_> {
         };
         let mut best: Option<Vec<(Written, ExpressionId)>> = None;
         for prompt in self.prompts(id) {
-            let mut refusing = Vec::new();
-            for written in self.conditions(prompt) {
-                for term in self.model.expressions().factors(Some(written.expression)) {
-                    if self.configuration.evaluate(Some(term)) < least {
-                        refusing.push((Written { ..written.clone() }, term));
-                    }
-                }
-            }
-            if refusing.is_empty() {
-                refusing = self.whole_condition(prompt, least);
-            }
+            let refusing = self.refusing(prompt, least);
             if best.as_ref().is_none_or(|best| refusing.len() < best.len()) {
                 best = Some(refusing);
             }
         }
-        let mut found: Vec<Obstacle> = Vec::new();
+        let mut fresh = Vec::new();
         for (written, term) in best.unwrap_or_default() {
-            let shown = self.model.show(Some(term));
+            let shown = self.show_expression(Some(term));
             // The same condition may stand around and in an entry; the outer one is enough.
-            if found.iter().any(|known| known.term == shown) {
-                continue;
+            if !told.terms.contains(&shown) {
+                told.terms.push(shown.clone());
+                fresh.push((written, term, shown));
             }
-            let standings = self.standings(term, least, depth, seen);
+        }
+        let mut found: Vec<Obstacle> = Vec::new();
+        for (written, term, shown) in fresh {
+            let standings = self.standings(term, least, depth, told);
             let values = self.values_in(Some(term));
             let place = self.place(self.statement(&written, term));
             found.push(Obstacle { place, kind: written.kind, term: shown, values, standings });
         }
         found
+    }
+
+    /// The parts of a property's conditions that give less than `least`.
+    fn refusing(&mut self, property: PropertyId, least: Tristate) -> Vec<(Written, ExpressionId)> {
+        let mut refusing = Vec::new();
+        for written in self.conditions(property) {
+            for term in self.model.expressions().factors(Some(written.expression)) {
+                if self.configuration.evaluate(Some(term)) < least {
+                    refusing.push((written.clone(), term));
+                }
+            }
+        }
+        match refusing.is_empty() {
+            true => self.whole_condition(property, least),
+            false => refusing,
+        }
     }
 
     /// Where what was written does not show the refusal, the whole condition does.
@@ -315,7 +334,7 @@ impl Resolved<'_> {
         term: ExpressionId,
         least: Tristate,
         depth: usize,
-        seen: &mut Vec<SymbolId>,
+        told: &mut Told,
     ) -> Vec<Standing> {
         let mut found = Vec::new();
         for way in self.model.expressions().terms(Some(term)).into_iter().take(NAMED) {
@@ -324,7 +343,7 @@ impl Resolved<'_> {
                     continue;
                 }
                 let Some((symbol, wanted)) = self.literal_of(factor, least) else { continue };
-                found.push(self.standing_within(symbol, Some(wanted), depth + 1, seen));
+                found.push(self.standing_within(symbol, Some(wanted), depth + 1, told));
             }
         }
         found
@@ -385,11 +404,13 @@ impl Resolved<'_> {
         let line = self.model.property(property);
         let place = self.place(line.place);
         if line.kind == PropertyKind::Default {
-            let mut says = self.literal(line.value);
+            let mut says = self.show_expression(line.value);
             if line.own_condition.is_some() {
-                says.push_str(&format!(" if {}", self.model.show(line.own_condition)));
+                says.push_str(&format!(" if {}", self.show_expression(line.own_condition)));
             }
-            return Setter { kind: "default", place, by: None, free: false, says: Some(says) };
+            let refusing = self.refusing(property, Tristate::Module);
+            let lacks = refusing.into_iter().map(|(_, term)| self.show_expression(Some(term))).collect();
+            return Setter { kind: "default", place, by: None, free: false, says: Some(says), lacks };
         }
         let owner = self.owner(property);
         let free = owner.is_some_and(|owner| self.reach(owner, Some(Tristate::Yes)) == Reach::Free);
@@ -398,7 +419,8 @@ impl Resolved<'_> {
             place,
             by: owner.map(|owner| self.valued(owner)),
             free,
-            says: line.own_condition.map(|_| self.model.show(line.own_condition)),
+            says: line.own_condition.map(|_| self.show_expression(line.own_condition)),
+            lacks: Vec::new(),
         }
     }
 

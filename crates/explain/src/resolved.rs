@@ -10,6 +10,15 @@ use kconfig::{
 use crate::nearest::{self, Unknown};
 use crate::request::{Request, Valued};
 
+/// How tightly the parts of an expression hold together, the loosest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Binding {
+    Or,
+    And,
+    Compare,
+    Not,
+}
+
 /// A configuration, and the requests it came from.
 #[derive(Clone, Debug)]
 pub struct Resolved<'m> {
@@ -132,6 +141,45 @@ impl<'m> Resolved<'m> {
         match self.model.expressions().get(expression?) {
             Expression::Symbol(symbol) => Some(symbol),
             _ => None,
+        }
+    }
+
+    /// An expression as a person would write it: texts in quotes, comparisons with room around them.
+    pub(crate) fn show_expression(&self, expression: Option<ExpressionId>) -> String {
+        expression.map_or_else(|| "y".to_string(), |expression| self.show_inside(expression, Binding::Or))
+    }
+
+    fn show_inside(&self, expression: ExpressionId, around: Binding) -> String {
+        let (binding, shown) = match self.model.expressions().get(expression) {
+            Expression::Symbol(id) => (Binding::Not, self.operand(id)),
+            Expression::Not(inner) => (Binding::Not, format!("!{}", self.show_inside(inner, Binding::Not))),
+            Expression::And(left, right) => {
+                let side = |side| self.show_inside(side, Binding::And);
+                (Binding::And, format!("{} && {}", side(left), side(right)))
+            }
+            Expression::Or(left, right) => {
+                let side = |side| self.show_inside(side, Binding::Or);
+                (Binding::Or, format!("{} || {}", side(left), side(right)))
+            }
+            Expression::Compare(sign, left, right) => {
+                let shown = format!("{} {} {}", self.operand(left), sign.sign(), self.operand(right));
+                (Binding::Compare, shown)
+            }
+            Expression::Range(low, high) => {
+                (Binding::Not, format!("{} {}", self.operand(low), self.operand(high)))
+            }
+        };
+        if binding < around { format!("({shown})") } else { shown }
+    }
+
+    /// A symbol in an expression.
+    fn operand(&self, id: SymbolId) -> String {
+        let symbol = self.model.symbol(id);
+        let name = self.model.name(id);
+        let number = name.parse::<i128>().is_ok() || name.starts_with("0x");
+        match symbol.constant && !number && !["y", "m", "n"].contains(&name) {
+            true => format!("\"{name}\""),
+            false => name.to_string(),
         }
     }
 

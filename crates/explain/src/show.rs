@@ -24,6 +24,8 @@ pub struct Written {
     pub kind: &'static str,
     /// Whether a person can change it now.
     pub settable: bool,
+    /// Where it is defined first, "file:line".
+    pub defined: Option<String>,
     /// Where the value comes from.
     pub origin: Origin,
 }
@@ -37,7 +39,8 @@ pub struct Origin {
     pub place: Option<String>,
     /// Who selects or implies it; of a choice the member that is set.
     pub by: Vec<Valued>,
-    /// A default's value and condition, a single select's condition, a choice's prompt.
+    /// A default's value and condition, a single select's condition, a choice's prompt; of what was asked for the value, where
+    /// it could not be had.
     pub says: Option<String>,
     /// The reason somebody gave.
     pub reason: Option<String>,
@@ -127,11 +130,17 @@ impl Resolved<'_> {
             }
             _ => step.by.into_iter().collect(),
         };
-        let says = step.says.filter(|_| by.len() < 2);
+        let mut says = step.says.filter(|_| by.len() < 2);
+        if let Some(asked) = self.requests.get(&id).filter(|_| cause == Cause::Asked).cloned()
+            && !self.is_granted(id, &asked.value)
+        {
+            says = Some(asked.value);
+        }
         let Valued { symbol, value } = self.valued(id);
         let settable = self.configuration.is_changeable(id);
         let origin = Origin { how: step.how, place: step.place, by, says, reason: step.reason };
-        Written { symbol, value, kind: self.model.symbol(id).kind.name(), settable, origin }
+        let kind = self.model.symbol(id).kind.name();
+        Written { symbol, value, kind, settable, defined: self.first_place(id), origin }
     }
 
     fn dropped(&mut self) -> Vec<Dropped> {
@@ -168,7 +177,9 @@ impl crate::why::Why {
                     count => format!(" and {} more", count - 1),
                 };
                 let values: Vec<String> = first.values.iter().map(Valued::to_string).collect();
-                format!("{} {} ({}){more}, {}", first.kind, first.term, values.join(", "), first.place)
+                let values =
+                    if values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) };
+                format!("it takes {}{values}{more}, {}", first.term, first.place)
             }
             (Reach::Selected, _, Some(first)) => match &first.by {
                 Some(by) => format!("{by} selects it, {}", first.place),
@@ -205,9 +216,10 @@ impl Origin {
         let says = self.says.as_deref();
         let condition = says.map(|says| format!(" if {says}")).unwrap_or_default();
         match self.how {
-            "asked" => match &self.reason {
-                Some(reason) => format!("asked for: {reason}"),
-                None => "set here".to_string(),
+            "asked" => match (says, &self.reason) {
+                (Some(other), _) => format!("asked for as {other}"),
+                (None, Some(reason)) => format!("asked for: {reason}"),
+                (None, None) => "set here".to_string(),
             },
             "unasked" => "nobody asked for it".to_string(),
             "selected" => format!("selected by {}{condition}", names(&self.by)),
@@ -262,7 +274,7 @@ mod tests {
                 "C=n - nobody asked for it",
                 "LIB=y Kconfig:3 selected by A",
                 "AUTO=y Kconfig:12 default y",
-                "SIZE=9 my.toml:3 asked for: SIZE is wanted",
+                "SIZE=9 my.toml:3 asked for as 99",
             ]
         );
         let dropped: Vec<String> = shown
@@ -273,7 +285,7 @@ mod tests {
         assert_eq!(
             dropped,
             [
-                "CONFIG_B=y Some(\"n\") depends on C (C=n), Kconfig:6 []",
+                "CONFIG_B=y Some(\"n\") it takes C (C=n), Kconfig:6 []",
                 "# CONFIG_LIB is not set Some(\"y\") it has no prompt: others decide []",
                 "CONFIG_SIZE=99 Some(\"9\") it may be from 3 to 9 (Kconfig:15) []",
                 "CONFIG_GONE=y None no Kconfig file of this kernel and architecture defines it []",

@@ -120,7 +120,7 @@ fn a_refusal_names_each_condition_and_what_it_hangs_on() {
         why(DISK, &["SATA_AHCI=y"], "SATA_AHCI"),
         concat!(
             "[SATA_AHCI=n] bool \"AHCI\", Kconfig:24\n",
-            "  [my.toml:1] SATA_AHCI=y was asked for (SATA_AHCI is wanted), and is not granted\n",
+            "  [my.toml:1] SATA_AHCI=y was asked for (SATA_AHCI is wanted) and is not granted\n",
             "  SATA_AHCI cannot be set; this refuses:\n",
             "    [Kconfig:19] if ATA   (ATA=n)\n",
             "      [Kconfig:11] ATA can be set\n",
@@ -138,7 +138,7 @@ fn a_hidden_prompt_and_a_promptless_symbol_are_told_apart() {
         why(DISK, &["BLOCK=n"], "BLOCK"),
         concat!(
             "[BLOCK=y] bool \"block layer\", Kconfig:35\n",
-            "  [my.toml:1] BLOCK=n was asked for (BLOCK is wanted), and is not granted\n",
+            "  [my.toml:1] BLOCK=n was asked for (BLOCK is wanted) and is not granted\n",
             "  [Kconfig:37] BLOCK: default y\n",
             "  it cannot be changed: its prompt is hidden by\n",
             "    [Kconfig:36] prompt if EXPERT   (EXPERT=n)\n",
@@ -149,7 +149,7 @@ fn a_hidden_prompt_and_a_promptless_symbol_are_told_apart() {
         why(DISK, &["HAS_BUS=y"], "HAS_BUS"),
         concat!(
             "[HAS_BUS=n] bool without a prompt, Kconfig:8\n",
-            "  [my.toml:1] HAS_BUS=y was asked for (HAS_BUS is wanted), and is not granted\n",
+            "  [my.toml:1] HAS_BUS=y was asked for (HAS_BUS is wanted) and is not granted: it has no prompt, so others decide\n",
             "  HAS_BUS has no prompt: it is set only by\n",
             "    [Kconfig:6] select by PCI=n, which can be set\n",
         )
@@ -198,11 +198,9 @@ fn what_a_select_keeps_on() {
         why(text, &["A=y", "B=n"], "B"),
         concat!(
             "[B=y] bool \"b\", Kconfig:4\n",
-            "  [my.toml:2] B=n was asked for (B is wanted), and is not granted\n",
+            "  [my.toml:2] B=n was asked for (B is wanted) and is not granted: it is selected\n",
             "  [Kconfig:3] A=y selects B\n",
             "  [my.toml:1] A=y was asked for: A is wanted\n",
-            "  B cannot be n: it is selected\n",
-            "    [Kconfig:3] select by A=y\n",
         )
     );
 }
@@ -250,12 +248,12 @@ fn numbers_and_modules_have_their_bounds() {
     let answer = why(text, &["SIZE=12"], "SIZE");
     assert!(
         answer.contains(
-            "SIZE=12 was asked for (SIZE is wanted), and is not granted\n  it may be from 3 to 9 (Kconfig:11)"
+            "SIZE=12 was asked for (SIZE is wanted) and is not granted\n  it may be from 3 to 9 (Kconfig:11)"
         ),
         "{answer}"
     );
     let answer = why(text, &["MODULES=y", "BUS=m", "DRIVER=y"], "DRIVER");
-    assert!(answer.contains("DRIVER=y was asked for (DRIVER is wanted), and is not granted"), "{answer}");
+    assert!(answer.contains("DRIVER=y was asked for (DRIVER is wanted) and is not granted"), "{answer}");
     assert!(
         answer.contains("[Kconfig:8] depends on BUS   (BUS=m)\n      [Kconfig:4] BUS can be y"),
         "{answer}"
@@ -371,4 +369,39 @@ fn answers_are_objects_too() {
     assert_eq!(object["type"], "bool");
     assert_eq!(object["standing"]["obstacles"][2]["standings"][0]["reach"], "free");
     assert_eq!(object["asked"]["place"], "my.toml:1");
+}
+
+#[test]
+fn an_expression_reads_as_it_was_written() {
+    let text = concat!(
+        "config A\n\tbool \"a\"\n\tdepends on \"x86\" = \"arm\" && !(B && C) && (B || V >= 120) && B=y\n",
+        "config B\n\tbool \"b\"\nconfig C\n\tdef_bool y\nconfig V\n\tint\n\tdefault 7\n"
+    );
+    let answer = why(text, &["B=y"], "A");
+    assert!(answer.contains("depends on \"x86\" = \"arm\"\n"), "{answer}");
+    assert!(
+        answer.contains("depends on !B || !C   (B=y, C=y)")
+            || answer.contains("depends on !(B && C)   (B=y, C=y)"),
+        "{answer}"
+    );
+    let answer = why(text, &[], "A");
+    assert!(answer.contains("depends on B || V >= 120   (B=n, V=7)"), "{answer}");
+}
+
+#[test]
+fn a_default_that_does_not_count_says_what_it_lacks() {
+    let text = concat!(
+        "config TOP\n\tbool \"top\"\nif TOP\nconfig AUTO\n\tdef_bool y if MORE\nconfig MORE\n\tbool \"more\"\nendif\n",
+        "config USER\n\tbool \"user\"\n\tdepends on AUTO\n"
+    );
+    assert_eq!(
+        why(text, &[], "USER"),
+        concat!(
+            "[USER=n] bool \"user\", Kconfig:9\n",
+            "  USER cannot be set; this refuses:\n",
+            "    [Kconfig:11] depends on AUTO   (AUTO=n)\n",
+            "      [Kconfig:4] AUTO has no prompt: it is set only by\n",
+            "        [Kconfig:5] default y if MORE, which takes TOP and MORE\n",
+        )
+    );
 }

@@ -125,7 +125,13 @@ impl Why {
     fn refusal(&self, rows: &mut Vec<Row>) {
         let Some(asked) = self.asked.as_ref().filter(|_| !self.granted) else { return };
         let reason = asked.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        let text = format!("{}={} was asked for{reason}, and is not granted", asked.name, asked.value);
+        let because = match self.standing.reach {
+            Reach::Selected => ": it is selected",
+            Reach::Promptless => ": it has no prompt, so others decide",
+            _ => "",
+        };
+        let text =
+            format!("{}={} was asked for{reason} and is not granted{because}", asked.name, asked.value);
         rows.push(Row::new(Weight::Obstacle, 1, &asked.place, text));
         if let Some(range) = &self.range {
             rows.push(Row::new(Weight::Fact, 1, "", format!("it may be from {range}")));
@@ -136,7 +142,8 @@ impl Why {
     fn way(&self, rows: &mut Vec<Row>) {
         let off = self.value == "n" && self.standing.reach != Reach::Free;
         for step in &self.chain {
-            let says_nothing = step.how == "nothing" || (step.how == "unasked" && off);
+            let untrue = step.how == "asked" && step.symbol == self.symbol && !self.granted;
+            let says_nothing = untrue || step.how == "nothing" || (step.how == "unasked" && off);
             if !(says_nothing && (off || !self.granted)) {
                 let place = step.place.clone().unwrap_or_default();
                 rows.push(Row::new(Weight::Fact, 1, place, step.sentence()));
@@ -171,14 +178,7 @@ impl Why {
                 rows.push(Row::new(Weight::Obstacle, 1, "", nobody_sets(standing)));
                 setter_rows(standing, 2, rows);
             }
-            (Reach::Promptless, _) => {}
-            (Reach::Selected, _) if self.granted => {}
-            (Reach::Selected, _) => {
-                let text =
-                    format!("{} cannot be {}: it is selected", self.symbol, standing.wanted.unwrap_or("n"));
-                rows.push(Row::new(Weight::Obstacle, 1, "", text));
-                setter_rows(standing, 2, rows);
-            }
+            (Reach::Promptless | Reach::Selected, _) => {}
         }
     }
 }
@@ -207,7 +207,7 @@ fn standing_rows(standing: &Standing, depth: usize, rows: &mut Vec<Row>) {
         Reach::Free if value == "n" => (Weight::Try, format!("{symbol} can be set")),
         Reach::Free => (Weight::Try, format!("{symbol} can be {wanted}")),
         Reach::Blocked if standing.obstacles.is_empty() => {
-            (Weight::Fact, format!("{symbol}={value}: its prompt is hidden too"))
+            (Weight::Fact, format!("{symbol}={value}: its prompt is hidden by the same"))
         }
         Reach::Blocked => (Weight::Fact, format!("{symbol}={value}: its prompt is hidden by")),
         Reach::Promptless if wanted == "n" => {
@@ -239,7 +239,13 @@ impl Setter {
                 let free = if self.free && by.value == "n" { ", which can be set" } else { "" };
                 format!("select by {by}{condition}{free}")
             }
-            None => format!("default {}", self.says.as_deref().unwrap_or("y")),
+            None => {
+                let lacks = match self.lacks.as_slice() {
+                    [] => String::new(),
+                    lacks => format!(", which takes {}", lacks.join(" and ")),
+                };
+                format!("default {}{lacks}", self.says.as_deref().unwrap_or("y"))
+            }
         };
         Row::new(Weight::Fact, depth, &self.place, text)
     }

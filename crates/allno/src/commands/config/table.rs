@@ -80,7 +80,7 @@ fn wrapped(text: &str, start: usize, width: usize, paint: impl Fn(&str) -> Strin
         last.push_str(word);
         used += length;
     }
-    let lines: Vec<String> = lines.iter().map(|line| paint(line)).collect();
+    let lines: Vec<String> = lines.iter().map(|line| paint(line.trim_end())).collect();
     lines.join(&format!("\n{}", " ".repeat(start + 2)))
 }
 
@@ -90,12 +90,12 @@ pub fn whole(shown: &Shown, all: bool, look: Look, width: usize) -> String {
         shown.symbols.iter().filter(|line| all || line.value != "n" || line.origin.how == "asked").collect();
     let assignments = lines.iter().map(|line| line.symbol.len() + 1 + line.value.chars().count());
     let first = assignments.max().unwrap_or(0).min(WIDEST_ASSIGNMENT) + 2;
-    let places = lines.iter().filter_map(|line| line.origin.place.as_deref()).map(str::len);
+    let places = lines.iter().filter_map(|line| place_of(line)).map(str::len);
     let second = places.max().unwrap_or(0).min(WIDEST_PLACE) + 2;
     let mut text = String::new();
     for line in lines {
         let assignment = tame(&format!("{}={}", line.symbol, line.value));
-        let place = tame(line.origin.place.as_deref().unwrap_or_default());
+        let place = tame(place_of(line).unwrap_or_default());
         let words = tame(&line.origin.words());
         // A long line is cut only for the eye.
         let room = width.saturating_sub(first + second).max(LEAST_ROOM);
@@ -120,6 +120,11 @@ pub fn whole(shown: &Shown, all: bool, look: Look, width: usize) -> String {
     text
 }
 
+/// The line that gave it its value, else where it is defined.
+fn place_of(line: &Written) -> Option<&str> {
+    line.origin.place.as_deref().or(line.defined.as_deref())
+}
+
 fn sums(shown: &Shown, all: bool, look: Look) -> String {
     let counts = &shown.counts;
     let hidden = if all || counts.unset == 0 { "" } else { " (--all shows them)" };
@@ -133,15 +138,14 @@ fn sums(shown: &Shown, all: bool, look: Look) -> String {
 fn dropped_lines(dropped: &Dropped, look: Look, width: usize) -> String {
     let asked = &dropped.asked;
     let value = match &dropped.value {
-        Some(value) => format!("it is {value}"),
-        None => "it does not exist".to_string(),
+        Some(value) => format!("is {value}"),
+        None => "is not there".to_string(),
     };
     let near = match dropped.nearest.as_slice() {
         [] => String::new(),
         near => format!("; near it: {}", near.join(", ")),
     };
-    let text =
-        format!("{}={} ({}): {value}, as {}{near}", asked.name, asked.value, asked.place, dropped.because);
+    let text = format!("{}={} ({}) {value}: {}{near}", asked.name, asked.value, asked.place, dropped.because);
     let padding = " ".repeat(layout::TEXT_COLUMN - 2 - "dropped".len());
     format!("  {}{padding}{}\n", look.paint(Style::Warning, "dropped"), layout::wrap(&text, width))
 }

@@ -6,7 +6,7 @@ use base::{Context as _, Error, Result};
 use engine::build::{Toolchain, kernel_config};
 use engine::kconfig_host::{Environment, LiveHost, Tree, tree_host};
 use engine::made::kernel_of;
-use engine::rung::Requests;
+use engine::rung::{OWN, Requests};
 use explain::{Request, Resolved};
 use kconfig::{Dialect, Model, Start};
 
@@ -113,7 +113,8 @@ fn in_words(requests: &Requests) -> Vec<Request> {
         name: request.assignment.name.clone(),
         value: request.assignment.value.to_string(),
         place: request.origin.clone(),
-        reason: Some(request.why.clone()),
+        // That it is one's own says the place.
+        reason: (request.why != OWN).then(|| request.why.clone()),
     });
     words.collect()
 }
