@@ -142,6 +142,7 @@ impl Program {
         command.stdin(stdin).stdout(stdout).stderr(stderr);
         if !foreground {
             command.process_group(0);
+            watchdog::wake();
         }
         let child = command.spawn().map_err(|cause| self.cannot_start(&cause))?;
         Running::new(child, foreground)

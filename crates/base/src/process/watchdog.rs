@@ -10,6 +10,7 @@ use rustix::process::Pid;
 
 use super::Program;
 
+// dash 0.5.12 takes "-s KILL" before a group, but not "-KILL --".
 const SCRIPT: &str = r#"
 groups=' '
 while read -r sign group; do
@@ -18,21 +19,26 @@ while read -r sign group; do
     -) case $groups in *" $group "*) groups="${groups%%" $group "*} ${groups#*" $group "}" ;; esac ;;
     esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 "#;
 
 static WATCHDOG: Mutex<Option<Child>> = Mutex::new(None);
 
+/// Starts it, so that a child's group can be told the moment it is there.
+pub(super) fn wake() {
+    write(b"");
+}
+
 pub(super) fn add(group: Pid) {
-    say('+', group);
+    write(format!("+ {}\n", group.as_raw_nonzero()).as_bytes());
 }
 
 pub(super) fn remove(group: Pid) {
-    say('-', group);
+    write(format!("- {}\n", group.as_raw_nonzero()).as_bytes());
 }
 
 /// Without a shell there is no watchdog; the group is still killed on every orderly way out.
-fn say(sign: char, group: Pid) {
+fn write(line: &[u8]) {
     let mut watchdog = WATCHDOG.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if watchdog.is_none() {
         let shell = Program::new("/bin/sh").args(["-c", SCRIPT]).directory("/");
@@ -41,6 +47,6 @@ fn say(sign: char, group: Pid) {
         *watchdog = command.spawn().ok();
     }
     if let Some(stdin) = watchdog.as_mut().and_then(|child| child.stdin.as_mut()) {
-        let _ = stdin.write_all(format!("{sign} {}\n", group.as_raw_nonzero()).as_bytes());
+        let _ = stdin.write_all(line);
     }
 }
