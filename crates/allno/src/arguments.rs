@@ -147,6 +147,8 @@ pub enum ConfigQuestion {
     Why(ConfigWhy),
     /// Say what two configurations differ in, by cause
     Diff(ConfigDiff),
+    /// Browse and change it on a full screen, on the keys of menuconfig
+    Menu(ConfigMenu),
 }
 
 /// Which configuration a question is about.
@@ -207,6 +209,14 @@ pub struct ConfigDiff {
     /// Name every consequence
     #[arg(long)]
     pub all: bool,
+}
+
+/// `allno config menu`
+#[derive(Args, Debug)]
+pub struct ConfigMenu {
+    /// Which configuration; a spec's is saved as kernel.config, a tree's where it came from.
+    #[command(flatten)]
+    pub of: ConfigOf,
 }
 
 /// `allno doctor`

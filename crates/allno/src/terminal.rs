@@ -142,6 +142,7 @@ impl Drop for Unechoed {
 /// Gives the terminal back as it was before allno began, raw console or bars; for every way out.
 pub fn restore() {
     machine::interactive::restore_terminal();
+    menu::restore_terminal();
     if let Some(settings) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &settings);
     }

@@ -1,5 +1,6 @@
 //! `allno config`: questions about a kernel's configuration.
 
+mod menu;
 mod table;
 mod world;
 
@@ -23,6 +24,7 @@ pub fn run(context: &Context, arguments: &Config) -> Result<Answer> {
         ConfigQuestion::Show(show) => run_show(context, show),
         ConfigQuestion::Why(why) => run_why(context, why),
         ConfigQuestion::Diff(diff) => run_diff(context, diff),
+        ConfigQuestion::Menu(menu) => menu::run(context, menu),
     })
 }
 

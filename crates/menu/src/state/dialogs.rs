@@ -49,6 +49,9 @@ impl State<'_> {
     }
 
     pub(super) fn input_key(&mut self, screen: &mut InputScreen, key: Key) -> Next {
+        if screen.focus == Focus::Line && self.is_letter_wanted(screen.purpose, key) {
+            screen.line = Line::default();
+        }
         if screen.focus == Focus::Line && screen.line.key(key) {
             return Next::Stay;
         }
@@ -76,6 +79,13 @@ impl State<'_> {
             _ => {}
         }
         Next::Stay
+    }
+
+    /// Whether the key is the whole of what is to be typed: y, m or n.
+    fn is_letter_wanted(&self, purpose: Purpose, key: Key) -> bool {
+        let Purpose::Need(id) = purpose else { return false };
+        let is_logical = self.configuration.model().symbol(id).kind.is_logical();
+        is_logical && matches!(key, Key::Character(_))
     }
 
     fn input_help(&mut self, screen: &InputScreen) -> Next {
