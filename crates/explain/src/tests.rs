@@ -1,5 +1,7 @@
 //! Whole answers on small texts, as a person sees them.
 
+mod properties;
+
 use kconfig::Dialect;
 
 use crate::row::Row;

@@ -17,6 +17,9 @@ use crate::arguments::{Config, ConfigDiff, ConfigQuestion, ConfigShow, ConfigWhy
 use crate::output;
 use crate::terminal::{Look, stdout_width};
 
+/// More columns than any line has.
+const UNBOUNDED: usize = 100_000;
+
 /// Answers the question.
 pub fn run(context: &Context, arguments: &Config) -> Result<Answer> {
     // Kconfig's values hang on each other by recursion.
@@ -32,6 +35,11 @@ fn look(context: &Context) -> Look {
     Look::of_stdout(context.global.color)
 }
 
+/// The columns to lay out for: lines that go to a file or another program stay whole.
+fn width(context: &Context) -> usize {
+    if look(context).terminal { stdout_width() } else { UNBOUNDED }
+}
+
 /// `allno config show`
 fn run_show(context: &Context, arguments: &ConfigShow) -> Result<Answer> {
     let world = World::load(context, &arguments.of)?;
@@ -39,7 +47,7 @@ fn run_show(context: &Context, arguments: &ConfigShow) -> Result<Answer> {
     let mut object = output::object(&shown)?;
     object["kernel_version"] = json!(world.version);
     Answer::new(context.global, &object, || {
-        table::whole(&shown, arguments.all, look(context), stdout_width())
+        table::whole(&shown, arguments.all, look(context), width(context))
     })
 }
 
@@ -49,7 +57,7 @@ fn run_why(context: &Context, arguments: &ConfigWhy) -> Result<Answer> {
     let mut resolved = world.resolved(context);
     let id = find(&resolved, &arguments.symbol, &world)?;
     let why = resolved.why(id);
-    Answer::new(context.global, &why, || table::rows(&why.rows(), look(context), stdout_width()))
+    Answer::new(context.global, &why, || table::rows(&why.rows(), look(context), width(context)))
 }
 
 /// The symbol of a name; one that is not there is wrong input.
@@ -80,7 +88,7 @@ fn run_diff(context: &Context, arguments: &ConfigDiff) -> Result<Answer> {
     let mut object = output::object(&found)?;
     object["kernel_version"] = json!(world.version);
     Answer::new(context.global, &object, || {
-        table::rows(&found.rows(arguments.all), look(context), stdout_width())
+        table::rows(&found.rows(arguments.all), look(context), width(context))
     })
 }
 
