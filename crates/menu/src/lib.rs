@@ -95,6 +95,14 @@ pub fn run(
     terminal::run(&mut state, outside, colored)
 }
 
+/// Whether there is a terminal that [`run`] can use.
+///
+/// # Errors
+/// There is none, or it cannot place text.
+pub fn check_terminal() -> Result<(), Error> {
+    terminal::check()
+}
+
 /// Gives the terminal back as it was, if the browser has it: for a way out that runs no destructors. What [`run`] returns from,
 /// and panics, need no call.
 pub fn restore_terminal() {

@@ -67,14 +67,20 @@ fn give_back_before_a_panic_speaks() {
     });
 }
 
-/// Runs until the user is done.
-pub(crate) fn run(state: &mut State<'_>, outside: &mut dyn Outside, colored: bool) -> Result<End, Error> {
+/// Whether there is a terminal, and one that can place text.
+pub(crate) fn check() -> Result<(), Error> {
     if !io::stdin().is_terminal() || !stdout().is_terminal() {
         return Err(Error::NoTerminal);
     }
-    if std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb") {
-        return Err(Error::DumbTerminal);
+    match std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb") {
+        true => Err(Error::DumbTerminal),
+        false => Ok(()),
     }
+}
+
+/// Runs until the user is done.
+pub(crate) fn run(state: &mut State<'_>, outside: &mut dyn Outside, colored: bool) -> Result<End, Error> {
+    check()?;
     give_back_before_a_panic_speaks();
     let taken = Taken::take().map_err(Error::Terminal)?;
     let end = converse(state, outside, colored).map_err(Error::Terminal);

@@ -18,6 +18,8 @@ use crate::terminal::{Look, stdout_width};
 
 /// Where the configuration of a spec goes, unless it is saved under another name.
 const OF_SPEC: &str = "kernel.config";
+/// The spec that is taken when none is named.
+const SPEC_HERE: &str = "allno.toml";
 /// What a tree's configuration is called.
 const DOT_CONFIG: &str = ".config";
 /// Larger than any `.config`: that of a distribution has 300 kB.
@@ -27,6 +29,7 @@ const FRAME: usize = 8;
 
 /// Runs it. Must be called on a deep stack.
 pub fn run(context: &Context, arguments: &ConfigMenu) -> Result<Answer> {
+    menu::check_terminal().map_err(refused)?;
     let missing = missing_config(&arguments.of);
     let world = match &missing {
         // A tree that was not configured yet begins with defaults, as menuconfig has it.
@@ -60,22 +63,36 @@ pub fn run(context: &Context, arguments: &ConfigMenu) -> Result<Answer> {
         written: None,
     };
     let colored = Look::of_stdout(context.global.color).colored;
-    let end = menu::run(configuration, &name, saved, colored, &mut desk).map_err(|error| {
-        Error::input(error.to_string()).hint("allno config show, why and need answer without a terminal")
-    })?;
-    match end {
+    match menu::run(configuration, &name, saved, colored, &mut desk).map_err(refused)? {
         End::Cancelled => Err(Error::cancelled()),
-        end => tell(context, end, desk.written),
+        end => tell(context, end, desk.written, spec_file(&arguments.of)),
     }
 }
 
-fn tell(context: &Context, end: End, written: Option<String>) -> Result<Answer> {
+fn refused(error: menu::Error) -> Error {
+    match error {
+        menu::Error::Terminal(_) => Error::failed(error.to_string()),
+        _ => Error::input(error.to_string()).hint("without a terminal: allno config show"),
+    }
+}
+
+/// The file of the spec that is meant, if it is one's own.
+fn spec_file(of: &ConfigOf) -> Option<PathBuf> {
+    let here = of.tree.is_none() && Path::new(SPEC_HERE).is_file();
+    of.spec.clone().or_else(|| here.then(|| PathBuf::from(SPEC_HERE)))
+}
+
+fn tell(context: &Context, end: End, written: Option<String>, spec: Option<PathBuf>) -> Result<Answer> {
     let object = json!({ "written": written, "discarded": end == End::Discarded });
     Answer::new(context.global, &object, || {
         let discarded = if end == End::Discarded { "the last changes were not saved\n" } else { "" };
-        match &written {
-            Some(name) => format!("{discarded}configuration written to {name}\n"),
-            None => discarded.to_string(),
+        match (&written, spec) {
+            (Some(name), Some(spec)) => format!(
+                "{discarded}configuration written to {name}\nwhat to put into the spec: allno config diff {} {name}\n",
+                spec.display()
+            ),
+            (Some(name), None) => format!("{discarded}configuration written to {name}\n"),
+            (None, _) => discarded.to_string(),
         }
     })
 }
