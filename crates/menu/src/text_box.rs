@@ -78,7 +78,8 @@ impl TextBox {
     pub fn target(&self, digit: char, height: usize) -> Option<MenuId> {
         let number = digit.to_digit(10).filter(|&digit| digit > 0)? as usize;
         let first = self.rows.get(self.top)?.0;
-        let last = self.rows.get((self.top + height).min(self.rows.len()) - 1)?.0;
+        let last = (self.top + height).min(self.rows.len()).checked_sub(1)?;
+        let last = self.rows.get(last)?.0;
         let jumps = self.jumps.iter().enumerate();
         jumps
             .filter(|(index, (line, _))| index % 9 + 1 == number && (first..=last).contains(line))

@@ -1,5 +1,6 @@
 //! The browser driven by keys on small trees of Kconfig: what the screen shows, and what the configuration becomes.
 
+mod anything;
 mod keys;
 mod screens;
 mod searching;
