@@ -108,7 +108,7 @@ fn a_name_nobody_knows_is_wrong_input_and_the_nearest_is_named() {
     let run = small.ask(&["why", "E100", "--json"]);
     assert_eq!(run.code(), 2);
     let error = &run.json()["error"];
-    assert_eq!(error["message"], "no Kconfig file of Linux 6.12.7 defines E100");
+    assert_eq!(error["message"], "no Kconfig file of Linux 6.12.7 for x86_64 defines E100");
     assert_eq!(error["hints"][0], "allno config why E1000");
 }
 

@@ -24,7 +24,7 @@ pub struct Step {
     pub how: &'static str,
     /// The line that did it; null where none did.
     pub place: Option<String>,
-    /// The symbol that selects or implies it; of a choice the member that is set.
+    /// The symbol that selects or implies it; of a choice the member that is set; else what the chain goes on with.
     pub by: Option<Valued>,
     /// What the line says: of a default its value and condition, of a select its condition; else the prompt of the choice.
     pub says: Option<String>,
@@ -132,7 +132,9 @@ impl Resolved<'_> {
             }
             Cause::Chosen(choice, default) => {
                 let place = self.model.menu(*choice).place;
-                let bare = Step { how: "choice", place: Some(self.place(place)), ..bare };
+                // Only what it depends on can lead on.
+                let by = next.map(|next| self.valued(next));
+                let bare = Step { how: "choice", place: Some(self.place(place)), by, ..bare };
                 match default {
                     Some(property) => {
                         let condition = self.model.property(*property).own_condition;
@@ -167,10 +169,7 @@ impl Resolved<'_> {
 
     fn defaulted(&mut self, bare: Step, property: PropertyId) -> Step {
         let default = self.model.property(property);
-        let mut says = self.show_expression(default.value);
-        if default.own_condition.is_some() {
-            says.push_str(&format!(" if {}", self.show_expression(default.own_condition)));
-        }
+        let says = self.show_default(property);
         let mut values = self.values_in(default.own_condition);
         for value in self.values_in(default.value) {
             if !values.contains(&value) {
@@ -212,10 +211,13 @@ impl Step {
                 format!("{}: default {}{values}, as {by}", self.symbol, says.unwrap_or("y"))
             }
             "default" => format!("{}: default {}{values}", self.symbol, says.unwrap_or("y")),
-            "choice" => match says {
-                Some(says) => format!("the choice's default {says}{values}"),
-                None => format!("the first of its choice that can be seen is {}", self.symbol),
-            },
+            "choice" => {
+                let depends = self.by.as_ref().map(|by| format!(", as {by}")).unwrap_or_default();
+                match says {
+                    Some(says) => format!("the choice's default {says}{values}{depends}"),
+                    None => format!("{} is the first of its choice that can be seen{depends}", self.symbol),
+                }
+            }
             "outvoted" => match &self.by {
                 Some(winner) => format!("the choice{title} is {}", winner.symbol),
                 None => format!("the choice{title} has no member set"),

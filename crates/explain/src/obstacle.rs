@@ -1,7 +1,8 @@
 //! What stands between a symbol and another value: which dependency refuses, where it is written, and what it would take.
 
 use kconfig::{
-    Expression, ExpressionId, MenuId, Place, PropertyId, PropertyKind, SymbolId, SymbolType, Tristate,
+    Comparison, Expression, ExpressionId, MenuId, Place, PropertyId, PropertyKind, SymbolId, SymbolType,
+    Tristate,
 };
 use serde::Serialize;
 
@@ -43,7 +44,9 @@ pub struct Standing {
     pub place: Option<String>,
     /// Whether a person can make it so.
     pub reach: Reach,
-    /// The conditions that refuse, outermost first.
+    /// Whether it was looked into; not where an answer has done so already, nor too far from its question.
+    pub followed: bool,
+    /// The conditions that refuse, outermost first; those an answer has named already are left out.
     pub obstacles: Vec<Obstacle>,
     /// What would set it, or does: its selects and defaults.
     pub setters: Vec<Setter>,
@@ -123,11 +126,12 @@ impl Resolved<'_> {
             wanted: wanted_word,
             place,
             reach,
+            followed: depth < DEEPEST && !told.symbols.contains(&id),
             obstacles: Vec::new(),
             setters: Vec::new(),
             more_setters: 0,
         };
-        if depth >= DEEPEST || told.symbols.contains(&id) {
+        if !standing.followed {
             return standing;
         }
         told.symbols.push(id);
@@ -308,24 +312,31 @@ impl Resolved<'_> {
         }
         let names: Vec<String> =
             self.symbols_in(Some(term)).iter().map(|&id| self.model.name(id).to_string()).collect();
-        let mut statement = None;
-        for (line, text) in self.model.lines_from(written.place).skip(1) {
-            let first = text.split_whitespace().next().unwrap_or_default();
-            match first {
-                "depends" | "visible" => statement = Some(line),
-                "config" | "menuconfig" | "menu" | "choice" | "if" | "endif" | "endmenu" | "endchoice"
-                | "source" | "comment" | "help" | "---help---" => break,
-                "bool" | "tristate" | "int" | "hex" | "string" | "prompt" | "default" | "select"
-                | "imply" | "range" | "def_bool" | "def_tristate" => statement = None,
-                _ => {}
-            }
-            if let Some(line) = statement
-                && names.iter().any(|name| has_word(text, name))
-            {
-                return Place { line, ..written.place };
+        let mut best = (0, written.place);
+        for (line, text) in self.conditions_written(written.place) {
+            let named = names.iter().filter(|name| has_word(&text, name)).count();
+            if named > best.0 {
+                best = (named, Place { line, ..written.place });
             }
         }
-        written.place
+        best.1
+    }
+
+    /// The `depends on` and `visible if` statements of the entry at a place: their first line's number, and all their text.
+    fn conditions_written(&self, entry: Place) -> Vec<(u32, String)> {
+        let mut found: Vec<(u32, String)> = Vec::new();
+        let mut continued = false;
+        for (line, text) in self.model.lines_from(entry).skip(1) {
+            match text.split_whitespace().next().unwrap_or_default() {
+                _ if continued => found.last_mut().into_iter().for_each(|(_, all)| all.push_str(text)),
+                "depends" | "visible" => found.push((line, text.to_string())),
+                "config" | "menuconfig" | "menu" | "choice" | "if" | "endif" | "endmenu" | "endchoice"
+                | "source" | "comment" | "help" | "---help---" => break,
+                _ => continue,
+            }
+            continued = text.ends_with('\\');
+        }
+        found
     }
 
     /// How the symbols of a refusing term stand to the values it would take: one for each way to make it hold.
@@ -343,34 +354,33 @@ impl Resolved<'_> {
                     continue;
                 }
                 let Some((symbol, wanted)) = self.literal_of(factor, least) else { continue };
-                found.push(self.standing_within(symbol, Some(wanted), depth + 1, told));
+                found.push(self.standing_within(symbol, wanted, depth + 1, told));
             }
         }
         found
     }
 
-    /// The symbol a factor is about and the value it wants of it, where it is that simple.
-    fn literal_of(&self, factor: ExpressionId, least: Tristate) -> Option<(SymbolId, Tristate)> {
+    /// The symbol a factor is about and the value it wants of it; no value where it is not n, m or y.
+    fn literal_of(&self, factor: ExpressionId, least: Tristate) -> Option<(SymbolId, Option<Tristate>)> {
         let named = |id: SymbolId| self.model.symbol(id).name.is_some() && !self.model.symbol(id).constant;
-        let (id, wanted) = match self.model.expressions().get(factor) {
-            Expression::Symbol(id) => (id, least),
+        let found = match self.model.expressions().get(factor) {
+            Expression::Symbol(id) => (id, Some(least)),
             Expression::Not(inner) => match self.model.expressions().get(inner) {
-                Expression::Symbol(id) => (id, Tristate::No),
+                Expression::Symbol(id) => (id, Some(Tristate::No)),
                 _ => return None,
             },
-            Expression::Compare(kconfig::Comparison::Equal, id, value) => {
-                let wanted = [Tristate::No, Tristate::Module, Tristate::Yes];
-                let wanted = wanted.into_iter().find(|it| it.letter() == self.model.name(value))?;
+            Expression::Compare(sign, id, value) => {
+                let wanted = match (sign, self.model.name(value)) {
+                    (Comparison::Equal, "y") | (Comparison::Unequal, "n") => Some(least),
+                    (Comparison::Equal, "m") => Some(Tristate::Module),
+                    (Comparison::Equal, "n") | (Comparison::Unequal, "y") => Some(Tristate::No),
+                    _ => None,
+                };
                 (id, wanted)
             }
-            Expression::Compare(kconfig::Comparison::Unequal, id, value) => match self.model.name(value) {
-                "n" => (id, Tristate::Module),
-                "y" => (id, Tristate::No),
-                _ => return None,
-            },
             _ => return None,
         };
-        named(id).then_some((id, wanted))
+        named(found.0).then_some(found)
     }
 
     /// The lines that could give a symbol without a prompt its value; those a person can reach first.
@@ -393,7 +403,9 @@ impl Resolved<'_> {
         let model = self.model;
         let defaults: Vec<PropertyId> =
             model.properties_of(id, PropertyKind::Default).map(|(property, _)| property).collect();
-        let says_no = |this: &Self, it: PropertyId| model.show(this.model.property(it).value) == "n";
+        let says_no = |this: &Self, it: PropertyId| {
+            this.show_expression(model.property(it).value) == "n" && this.macro_of(it).is_none()
+        };
         let defaults: Vec<PropertyId> = defaults.into_iter().filter(|&it| !says_no(self, it)).collect();
         let mut all: Vec<Setter> = defaults.into_iter().map(|it| self.setter(it)).collect();
         all.append(&mut found);
@@ -404,10 +416,7 @@ impl Resolved<'_> {
         let line = self.model.property(property);
         let place = self.place(line.place);
         if line.kind == PropertyKind::Default {
-            let mut says = self.show_expression(line.value);
-            if line.own_condition.is_some() {
-                says.push_str(&format!(" if {}", self.show_expression(line.own_condition)));
-            }
+            let says = self.show_default(property);
             let refusing = self.refusing(property, Tristate::Module);
             let lacks = refusing.into_iter().map(|(_, term)| self.show_expression(Some(term))).collect();
             return Setter { kind: "default", place, by: None, free: false, says: Some(says), lacks };

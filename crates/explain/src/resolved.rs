@@ -149,6 +149,30 @@ impl<'m> Resolved<'m> {
         expression.map_or_else(|| "y".to_string(), |expression| self.show_inside(expression, Binding::Or))
     }
 
+    /// A default's value and condition: "y if A", and where its value came from a macro what was written: "y from $(…)".
+    pub(crate) fn show_default(&self, property: PropertyId) -> String {
+        let default = self.model.property(property);
+        let mut shown = self.show_expression(default.value);
+        if let Some(written) = self.macro_of(property) {
+            shown.push_str(&format!(" from {written}"));
+        }
+        if default.own_condition.is_some() {
+            shown.push_str(&format!(" if {}", self.show_expression(default.own_condition)));
+        }
+        shown
+    }
+
+    /// The macro a default's line holds in the place of its value: "$(cc-option,-m64)".
+    pub(crate) fn macro_of(&self, property: PropertyId) -> Option<String> {
+        let default = self.model.property(property);
+        self.single(default.value).filter(|&value| self.model.symbol(value).constant)?;
+        let (_, line) = self.model.lines_from(default.place).next()?;
+        let (_, written) = line.trim().split_once([' ', '\t'])?;
+        let value = written.split(" if ").next()?.trim();
+        let plain = value.trim_matches('"');
+        plain.starts_with("$(").then(|| plain.to_string())
+    }
+
     fn show_inside(&self, expression: ExpressionId, around: Binding) -> String {
         let (binding, shown) = match self.model.expressions().get(expression) {
             Expression::Symbol(id) => (Binding::Not, self.operand(id)),

@@ -407,3 +407,44 @@ fn a_default_that_does_not_count_says_what_it_lacks() {
         )
     );
 }
+
+#[test]
+fn what_a_macro_answered_is_shown_with_it() {
+    let text = concat!(
+        "yes = y\nversion = 90\nconfig HAS\n\tdef_bool $(yes)\nconfig TOOL\n\tint\n\tdefault \"$(version)\"\n",
+        "config NEW\n\tbool \"new\"\n\tdepends on TOOL >= 100\n",
+        "\tdepends on HAS = n || TOOL > 200\n"
+    );
+    assert!(why(text, &[], "HAS").contains("  [Kconfig:4] HAS: default y from $(yes)\n"));
+    assert_eq!(
+        why(text, &[], "NEW"),
+        concat!(
+            "[NEW=n] bool \"new\", Kconfig:8\n",
+            "  NEW cannot be set; this refuses:\n",
+            "    [Kconfig:10] depends on TOOL >= 100   (TOOL=90)\n",
+            "      [Kconfig:5] TOOL=90 has no prompt: it is set by\n",
+            "        [Kconfig:7] default 90 from $(version)\n",
+            "    [Kconfig:11] depends on HAS = n || TOOL > 200   (HAS=y, TOOL=90)\n",
+            "      [Kconfig:3] HAS=y has no prompt: it is set by\n",
+            "        [Kconfig:4] default y from $(yes)\n",
+            "      [Kconfig:5] TOOL=90 has no prompt\n",
+        )
+    );
+}
+
+#[test]
+fn a_choice_that_depends_on_something_says_on_what() {
+    let text = concat!(
+        "config TOP\n\tbool \"top\"\n\tselect DEBUG\nconfig DEBUG\n\tbool\n",
+        "choice\n\tprompt \"info\"\n\tdepends on DEBUG\nconfig NONE\n\tbool \"none\"\nconfig FULL\n\tbool \"full\"\nendchoice\n"
+    );
+    assert_eq!(
+        why(text, &["TOP=y"], "NONE"),
+        concat!(
+            "[NONE=y] bool \"none\", Kconfig:9\n",
+            "  [Kconfig:6] NONE is the first of its choice that can be seen, as DEBUG=y\n",
+            "  [Kconfig:3] TOP=y selects DEBUG\n",
+            "  [my.toml:1] TOP=y was asked for: TOP is wanted\n",
+        )
+    );
+}

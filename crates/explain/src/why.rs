@@ -202,18 +202,28 @@ fn obstacle_rows(obstacles: &[Obstacle], depth: usize, rows: &mut Vec<Row>) {
 
 fn standing_rows(standing: &Standing, depth: usize, rows: &mut Vec<Row>) {
     let Standing { symbol, value, .. } = standing;
-    let wanted = standing.wanted.unwrap_or("y");
     let (weight, text) = match standing.reach {
-        Reach::Free if value == "n" => (Weight::Try, format!("{symbol} can be set")),
-        Reach::Free => (Weight::Try, format!("{symbol} can be {wanted}")),
+        Reach::Free => {
+            let text = match standing.wanted {
+                None => format!("{symbol} can be changed"),
+                Some(_) if value == "n" => format!("{symbol} can be set"),
+                Some(wanted) => format!("{symbol} can be {wanted}"),
+            };
+            (Weight::Try, text)
+        }
+        Reach::Blocked if !standing.followed => {
+            (Weight::Fact, format!("{symbol}={value}: its prompt is hidden"))
+        }
         Reach::Blocked if standing.obstacles.is_empty() => {
             (Weight::Fact, format!("{symbol}={value}: its prompt is hidden by the same"))
         }
         Reach::Blocked => (Weight::Fact, format!("{symbol}={value}: its prompt is hidden by")),
-        Reach::Promptless if wanted == "n" => {
+        Reach::Promptless if !standing.followed => (Weight::Fact, format!("{symbol}={value} has no prompt")),
+        Reach::Promptless if matches!(standing.wanted, None | Some("n")) => {
             (Weight::Fact, format!("{symbol}={value} has no prompt: it is set by"))
         }
         Reach::Promptless => (Weight::Fact, nobody_sets(standing)),
+        Reach::Selected if !standing.followed => (Weight::Fact, format!("{symbol}={value} is selected")),
         Reach::Selected => (Weight::Fact, format!("{symbol}={value} is selected by")),
         Reach::Undefined => (Weight::Fact, format!("{symbol} is defined nowhere in this kernel")),
     };

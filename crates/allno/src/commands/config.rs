@@ -63,7 +63,7 @@ fn run_why(context: &Context, arguments: &ConfigWhy) -> Result<Answer> {
 /// The symbol of a name; one that is not there is wrong input.
 fn find(resolved: &Resolved, name: &str, world: &World) -> Result<SymbolId> {
     resolved.find(name).map_err(|Unknown { name, nearest }| {
-        let message = format!("no Kconfig file of Linux {} defines {name}", world.version);
+        let message = format!("no Kconfig file of Linux {} for {} defines {name}", world.version, world.arch);
         let asked = Error::input(message);
         let asked = match nearest.len() {
             0 | 1 => asked,
@@ -124,8 +124,9 @@ fn sides(context: &Context, arguments: &ConfigDiff) -> Result<(World, Wishes, Op
     let (left, world) = match wishes(left, left_is_worlds)? {
         Some(left) => (left, world),
         None => {
-            let World { model, version, wishes } = world;
-            (wishes, World { model, version, wishes: Wishes::Requests(Vec::new()) })
+            let mut world = world;
+            let wishes = std::mem::replace(&mut world.wishes, Wishes::Requests(Vec::new()));
+            (wishes, world)
         }
     };
     Ok((world, left, right))

@@ -24,6 +24,8 @@ pub struct World {
     pub model: Model,
     /// "6.12.117"
     pub version: String,
+    /// "x86_64"
+    pub arch: String,
     /// What was asked for.
     pub wishes: Wishes,
 }
@@ -56,7 +58,7 @@ impl World {
         std::fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
         let host = kernel_config::host(&session, &source, &toolchain, &folder)?;
         let wishes = file.unwrap_or_else(|| Wishes::Requests(in_words(&requests)));
-        World::of_host(&host, source.version, wishes)
+        World::of_host(&host, source.version, kernel_config::ARCH, wishes)
     }
 
     fn of_tree(context: &Context, tree: &Path, of: &ConfigOf) -> Result<World> {
@@ -72,10 +74,10 @@ impl World {
         let told = Tree { source: tree, objects: &folder, arch, variables: &[] };
         let host = tree_host(&told, Environment::of_process(), Some(&folder), &context.cancel)?;
         let version = host.variables().text("KERNELVERSION").unwrap_or_default();
-        World::of_host(&host, version, wishes)
+        World::of_host(&host, version, arch, wishes)
     }
 
-    fn of_host(host: &LiveHost, version: String, wishes: Wishes) -> Result<World> {
+    fn of_host(host: &LiveHost, version: String, arch: &str, wishes: Wishes) -> Result<World> {
         let dialect = Dialect::from_version(&version).unwrap_or(Dialect::NEWEST);
         let loaded = kconfig::load("Kconfig", dialect, host).map_err(|error| {
             let said = error.to_string();
@@ -83,7 +85,7 @@ impl World {
             Error::input(format!("the Kconfig files of {version} cannot be read"))
                 .output(lines.map(String::from))
         })?;
-        Ok(World { model: loaded.model, version, wishes })
+        Ok(World { model: loaded.model, version, arch: arch.to_string(), wishes })
     }
 
     /// The configuration that follows; lines that could not be taken are told.
