@@ -5,15 +5,15 @@
 //! Whatever was compared is written down at once, so that a run can be stopped and goes on.
 
 mod compare;
-mod corpus;
+pub(crate) mod corpus;
 mod garble;
 mod hash;
 mod ledger;
-mod referee;
+pub(crate) mod referee;
 mod report;
-mod server;
-mod step;
-mod tree;
+pub(crate) mod server;
+pub(crate) mod step;
+pub(crate) mod tree;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};

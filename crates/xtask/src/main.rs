@@ -2,10 +2,12 @@
 //!
 //!     cargo xtask kconfig-diff --tree DIR        # allno conf against the C conf of a kernel tree, byte for byte
 //!     cargo xtask kconfig-diff --series 6.12     # the tree that allno build left in its store
+//!     cargo xtask need-trial --series 6.12       # need on random symbols, each answer before that C conf
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore prints its progress and its table")]
 
 mod kconfig_diff;
+mod need_trial;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,8 @@ struct Arguments {
 enum Chore {
     /// Compare `allno conf` with the kernel's own scripts/kconfig/conf, byte for byte
     KconfigDiff(kconfig_diff::Options),
+    /// Try `need` on random symbols, every answer before the kernel's own scripts/kconfig/conf
+    NeedTrial(need_trial::Options),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
     }
     let outcome = match arguments.chore {
         Chore::KconfigDiff(options) => kconfig_diff::run(&options, &cancel),
+        Chore::NeedTrial(options) => need_trial::run(&options, &cancel),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

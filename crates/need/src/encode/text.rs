@@ -59,10 +59,11 @@ impl Encoder<'_> {
             }
         }
         let is_complete = left.text.unnamed.is_none() && right.text.unnamed.is_none();
-        if is_complete && let Some(&(_, _, first)) = pairs.first() {
-            if pairs.iter().all(|(_, _, holds)| *holds == first) {
-                return self.circuit.constant(first);
-            }
+        if is_complete
+            && let Some(&(_, _, first)) = pairs.first()
+            && pairs.iter().all(|(_, _, holds)| *holds == first)
+        {
+            return self.circuit.constant(first);
         }
         let output = self.circuit.fresh();
         for (left, right, holds) in pairs {
