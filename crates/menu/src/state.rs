@@ -376,14 +376,12 @@ impl<'m> State<'m> {
     fn describe(&mut self, menu: MenuId) {
         let Some(id) = self.configuration.model().menu(menu).symbol else { return };
         let shown = self.configuration.is_menu_visible(menu);
-        let name = self.configuration.model().name(id);
-        self.status = match shown {
-            true if self.configuration.model().symbol(id).name.is_none() => String::new(),
-            true => name.to_string(),
-            false => match reason::obstacle(&mut self.configuration, id) {
-                Some(obstacle) => format!("{name}: {obstacle}"),
-                None => name.to_string(),
-            },
+        let name = self.configuration.model().symbol(id).name.as_deref().unwrap_or_default();
+        let obstacle = if shown { None } else { reason::obstacle(&mut self.configuration, id) };
+        self.status = match obstacle {
+            Some(obstacle) if name.is_empty() => obstacle,
+            Some(obstacle) => format!("{name}: {obstacle}"),
+            None => name.to_string(),
         };
     }
 
