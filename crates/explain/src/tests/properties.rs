@@ -1,6 +1,6 @@
 //! What holds of every answer, on random texts: an answer that can be tried is tried.
 
-use kconfig::{Model, SymbolId, Tristate, UserValue};
+use kconfig::{Dialect, Model, SymbolId, Tristate, UserValue};
 use proptest::prelude::*;
 
 use crate::{Reach, Request, Resolved, diff, fixture};
@@ -81,27 +81,50 @@ fn text(entries: &[Entry]) -> String {
     text
 }
 
-fn texts() -> impl Strategy<Value = String> {
-    (0..SYMBOLS).map(entry).collect::<Vec<_>>().prop_map(|entries| text(&entries))
+/// A choice of three, which depend on what stands before.
+fn choice() -> impl Strategy<Value = String> {
+    let maybe = || prop::option::weighted(0.3, expression(SYMBOLS));
+    let default = prop::option::of((0..3_usize, maybe()));
+    (maybe(), default, [maybe(), maybe(), maybe()]).prop_map(|(depends, default, members)| {
+        let mut text = "choice\n\tprompt \"choice\"\n".to_string();
+        depends.iter().for_each(|depends| text.push_str(&format!("\tdepends on {depends}\n")));
+        if let Some((member, condition)) = default {
+            let condition = condition.map(|condition| format!(" if {condition}")).unwrap_or_default();
+            text.push_str(&format!("\tdefault C{member}{condition}\n"));
+        }
+        for (index, depends) in members.iter().enumerate() {
+            text.push_str(&format!("config C{index}\n\tbool \"c{index}\"\n"));
+            depends.iter().for_each(|depends| text.push_str(&format!("\tdepends on {depends}\n")));
+        }
+        text + "endchoice\n"
+    })
+}
+
+/// A text, and the kernel whose language it is read in: choices are others since 6.11.
+fn texts() -> impl Strategy<Value = (String, Dialect)> {
+    let entries = (0..SYMBOLS).map(entry).collect::<Vec<_>>();
+    let dialect = prop_oneof![Just(Dialect::of(6, 1)), Just(Dialect::of(6, 12))];
+    (entries, choice(), dialect).prop_map(|(entries, choice, dialect)| (text(&entries) + &choice, dialect))
 }
 
 /// A value for each symbol, "" for none; the first is that of MODULES.
 fn wishes() -> impl Strategy<Value = Vec<&'static str>> {
     prop::collection::vec(
         prop_oneof![3 => Just(""), 3 => Just("y"), 1 => Just("m"), 1 => Just("n")],
-        SYMBOLS + 1,
+        SYMBOLS + 4,
     )
 }
 
 fn resolved<'m>(model: &'m Model, wishes: &[&str]) -> Resolved<'m> {
     let names = std::iter::once("MODULES".to_string()).chain((0..SYMBOLS).map(|index| format!("S{index}")));
-    let asked = names.zip(wishes).filter(|(_, wish)| !wish.is_empty() && **wish != "m");
+    let names = names.chain((0..3).map(|index| format!("C{index}")));
+    let asked = names.zip(wishes).filter(|(_, wish)| !wish.is_empty());
     let requests: Vec<String> = asked.map(|(name, wish)| format!("{name}={wish}")).collect();
     fixture::asked(model, &requests.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn symbols(model: &Model) -> Vec<SymbolId> {
-    let defined = model.symbols().filter(|(_, symbol)| !symbol.menus.is_empty());
+    let defined = model.symbols().filter(|(_, symbol)| !symbol.menus.is_empty() && !symbol.is_choice);
     defined.map(|(id, _)| id).collect()
 }
 
@@ -109,8 +132,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn show_has_the_lines_of_the_file(text in texts(), wishes in wishes()) {
-        let model = fixture::model(&text);
+    fn show_has_the_lines_of_the_file((text, dialect) in texts(), wishes in wishes()) {
+        let model = fixture::model_of(&text, dialect);
         let mut resolved = resolved(&model, &wishes);
         let shown = resolved.show();
         let file = resolved.configuration().to_dot_config();
@@ -128,8 +151,8 @@ proptest! {
     }
 
     #[test]
-    fn what_can_be_set_can_and_what_cannot_cannot(text in texts(), wishes in wishes()) {
-        let model = fixture::model(&text);
+    fn what_can_be_set_can_and_what_cannot_cannot((text, dialect) in texts(), wishes in wishes()) {
+        let model = fixture::model_of(&text, dialect);
         let mut resolved = resolved(&model, &wishes);
         for id in symbols(&model) {
             let before = resolved.configuration().logical(id);
@@ -155,8 +178,8 @@ proptest! {
 
     /// No step is told twice, and each leads to the next.
     #[test]
-    fn a_chain_hangs_together(text in texts(), wishes in wishes()) {
-        let model = fixture::model(&text);
+    fn a_chain_hangs_together((text, dialect) in texts(), wishes in wishes()) {
+        let model = fixture::model_of(&text, dialect);
         let mut resolved = resolved(&model, &wishes);
         for id in symbols(&model) {
             let why = resolved.why(id);
@@ -173,8 +196,8 @@ proptest! {
     }
 
     #[test]
-    fn every_difference_is_told_once(text in texts(), left in wishes(), right in wishes()) {
-        let model = fixture::model(&text);
+    fn every_difference_is_told_once((text, dialect) in texts(), left in wishes(), right in wishes()) {
+        let model = fixture::model_of(&text, dialect);
         let (mut left, mut right) = (resolved(&model, &left), resolved(&model, &right));
         let found = diff(&mut left, &mut right);
         let mut told: Vec<&str> = found.groups.iter().map(|group| group.cause.symbol.as_str()).collect();
