@@ -67,8 +67,8 @@ fn shrink(encoder: &mut Encoder<'_>, core: Vec<Lit>) -> Vec<SymbolId> {
     encoder.guards.iter().filter(|(guard, _)| core.contains(guard)).map(|(_, id)| *id).collect()
 }
 
-/// What the rules of a symbol say, for a person.
-pub fn reason(configuration: &mut Configuration<'_>, id: SymbolId) -> Reason {
+/// What the rules of a symbol of a proof say, for a person.
+pub fn reason(configuration: &mut Configuration<'_>, id: SymbolId, core: &[SymbolId]) -> Reason {
     let model = configuration.model();
     let symbol = model.symbol(id);
     let place = symbol.menus.first().map(|&menu| model.show_place(model.menu(menu).place));
@@ -85,18 +85,21 @@ pub fn reason(configuration: &mut Configuration<'_>, id: SymbolId) -> Reason {
         match property.kind {
             PropertyKind::Prompt | PropertyKind::Menu => {
                 has_prompt = true;
-                rules.push(format!("can be set {}", when(configuration, property.condition)));
+                rules.push(format!("can be set{}", when(configuration, property.condition, core)));
             }
             PropertyKind::Default => {
                 let value = model.show(property.value);
                 rules.push(format!(
-                    "is {value} by default {} ({at})",
-                    when(configuration, property.condition)
+                    "is {value} by default{} ({at})",
+                    when(configuration, property.condition, core)
                 ));
             }
             PropertyKind::Range => {
                 let range = model.show(property.value);
-                rules.push(format!("is within {range} {} ({at})", when(configuration, property.condition)));
+                rules.push(format!(
+                    "is within {range}{} ({at})",
+                    when(configuration, property.condition, core)
+                ));
             }
             _ => {}
         }
@@ -116,11 +119,27 @@ pub fn reason(configuration: &mut Configuration<'_>, id: SymbolId) -> Reason {
     Reason { symbol: name, place, why: rules.join("; ") }
 }
 
-/// "if A && B", shortened.
-fn when(configuration: &mut Configuration<'_>, condition: Option<ExpressionId>) -> String {
-    match condition {
-        Some(_) => format!("if {}", shorten(configuration.explain(condition))),
-        None => "always".into(),
+/// " if A && B"; of a long condition only what the symbols of the proof stand in.
+fn when(configuration: &mut Configuration<'_>, condition: Option<ExpressionId>, core: &[SymbolId]) -> String {
+    if condition.is_none() {
+        return String::new();
+    }
+    let text = configuration.explain(condition);
+    if text.chars().count() <= LONGEST {
+        return format!(" if {text}");
+    }
+    let expressions = configuration.model().expressions();
+    let mut kept = Vec::new();
+    for factor in expressions.factors(condition) {
+        let mut symbols = Vec::new();
+        expressions.symbols_in(factor, &mut symbols);
+        if symbols.iter().any(|symbol| core.contains(symbol)) {
+            kept.push(shorten(configuration.explain(Some(factor))));
+        }
+    }
+    match kept.is_empty() {
+        true => format!(" if {}", shorten(text)),
+        false => format!(" if {} and more", kept.join(" && ")),
     }
 }
 

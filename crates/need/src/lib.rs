@@ -61,7 +61,7 @@ pub fn need(configuration: &Configuration<'_>, goals: &[Goal], limits: &Limits) 
         Outcome::Refused => gave_up(&base, goals, "what was found did not hold when it was evaluated"),
         Outcome::Nothing => match explain::prove(&base, goals, deadline) {
             Proof::Impossible(core) => {
-                let reasons = core.into_iter().map(|id| explain::reason(&mut base, id)).collect();
+                let reasons = core.iter().map(|&id| explain::reason(&mut base, id, &core)).collect();
                 Answer::Impossible(Impossible { wanted: wanted(&base, goals), reasons })
             }
             Proof::Open => {
