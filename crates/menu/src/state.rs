@@ -396,7 +396,10 @@ impl<'m> State<'m> {
             }
             Screen::Input(input) => layout::small(self.size, &input.words, 75, 1),
             Screen::Text(_) => layout::text(self.size),
-            Screen::Question { .. } => layout::small(self.size, words::UNSAVED, 60, 0),
+            Screen::Question { .. } => {
+                let words = format!("Save the changes in {}? {}", self.name, words::UNSAVED);
+                layout::small(self.size, &words, 60, 0)
+            }
         }
     }
 

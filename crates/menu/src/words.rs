@@ -29,8 +29,8 @@ pub(crate) const LOAD: &str =
 /// Above the line in which a wanted value is typed.
 pub(crate) const NEED: &str = "The value it should have; the changes that lead there are looked for.";
 
-/// Asked at the end.
-pub(crate) const UNSAVED: &str = "Save the changes? <Esc><Esc> goes back to them.";
+/// Said with the question at the end.
+pub(crate) const UNSAVED: &str = "<Esc><Esc> goes back to them.";
 
 /// Said when y was pressed, and only m is possible.
 pub(crate) const ONLY_MODULE: &str =

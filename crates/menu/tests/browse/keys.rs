@@ -191,7 +191,7 @@ fn changes_are_asked_about_at_the_end() {
     assert_eq!(file, kept.state.configuration().to_dot_config_bytes());
     assert_eq!(changed("\x1b\x1bn").end, Some(End::Discarded));
     let mut asked = changed("\x1b\x1b");
-    assert!(asked.screen().contains("Save the changes?"), "{}", asked.screen());
+    assert!(asked.screen().contains("Save the changes in .config?"), "{}", asked.screen());
     let mut back = changed("\x1b\x1b\x1b\x1b");
     assert_eq!((back.end, back.value("EXTRA")), (None, "y".into()));
     back.key(Key::Interrupt);
