@@ -169,6 +169,10 @@ pub struct ConfigOf {
     pub config: Option<PathBuf>,
 }
 
+const CONFIG_DIFF: &str = "\
+The kernel is that of --tree, else of the spec that is compared (B before A), else of --spec, of allno.toml in the current
+folder, or of the built-in node.";
+
 const CONFIG_OF: &str = "\
 Without --tree it is the kernel of the spec: --spec, else allno.toml in the current folder, else the built-in node.";
 
@@ -196,6 +200,7 @@ pub struct ConfigWhy {
 
 /// `allno config diff`
 #[derive(Args, Debug)]
+#[command(after_help = CONFIG_DIFF)]
 pub struct ConfigDiff {
     /// What to compare: a .config, a spec (a name that ends in .toml), or a folder that holds allno.toml
     #[arg(value_name = "A", value_hint = ValueHint::AnyPath)]

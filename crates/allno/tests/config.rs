@@ -171,6 +171,9 @@ fn wrong_input_is_said_where_it_is() {
         assert_eq!(run.code(), 2, "{}", run.stderr());
         assert!(run.stderr().contains(part), "{}", run.stderr());
     };
+    refused(&["show", "--config", "/dev/zero"], "larger than 16 MiB");
+    refused(&["show", "--config", "tree"], "cannot read the configuration tree");
+    refused(&["diff", "tree/.config", "tree/.config", "--config", "x"], "--config is for one configuration");
     refused(&["show", "--config", "none"], "cannot read the configuration none");
     refused(&["show", "--arch", "pdp11"], "no architecture \"pdp11\"");
     refused(&["show", "--spec", "x.toml"], "cannot be used with");

@@ -57,7 +57,9 @@ fn run_why(context: &Context, arguments: &ConfigWhy) -> Result<Answer> {
     let mut resolved = world.resolved(context);
     let id = find(&resolved, &arguments.symbol, &world)?;
     let why = resolved.why(id);
-    Answer::new(context.global, &why, || table::rows(&why.rows(), look(context), width(context)))
+    let mut object = output::object(&why)?;
+    object["kernel_version"] = json!(world.version);
+    Answer::new(context.global, &object, || table::rows(&why.rows(), look(context), width(context)))
 }
 
 /// The symbol of a name; one that is not there is wrong input.
@@ -95,6 +97,10 @@ fn run_diff(context: &Context, arguments: &ConfigDiff) -> Result<Answer> {
 /// The kernel both sides are of, the left side, and the right one where it is not the kernel's own.
 fn sides(context: &Context, arguments: &ConfigDiff) -> Result<(World, Wishes, Option<Wishes>)> {
     let ConfigDiff { left, right, of, .. } = arguments;
+    if of.config.is_some() {
+        return Err(Error::input("--config is for one configuration: diff takes two files as they are")
+            .hint("allno config diff A B"));
+    }
     let spec = |side: &Path| is_spec(side).then(|| Some(side.to_path_buf()));
     // The kernel is that of --tree, else of the right spec, else of the left one, else of the spec here.
     let world = match (&of.tree, spec(right), spec(left)) {
@@ -115,7 +121,14 @@ fn sides(context: &Context, arguments: &ConfigDiff) -> Result<(World, Wishes, Op
         match (is_worlds, is_spec(side)) {
             (true, _) => Ok(None),
             (false, false) => read_config(side).map(Some),
-            (false, true) => World::of_spec(context, Some(side.clone()), None).map(|it| Some(it.wishes)),
+            (false, true) => {
+                let other = World::of_spec(context, Some(side.clone()), None)?;
+                if other.version != world.version {
+                    let (side, theirs, ours) = (side.display(), &other.version, &world.version);
+                    context.events.warn(format!("{side} is of Linux {theirs}: both are compared on {ours}"));
+                }
+                Ok(Some(other.wishes))
+            }
         }
     };
     let right_is_worlds = of.tree.is_some() || is_spec(right);

@@ -1,5 +1,6 @@
 //! What a question about a configuration is asked of: a kernel's Kconfig files, and what was asked for.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use base::{Context as _, Error, Result};
@@ -10,7 +11,7 @@ use engine::rung::{OWN, Requests};
 use explain::{Request, Resolved};
 use kconfig::{Dialect, Model, Start};
 
-use super::super::{Context, current};
+use super::super::Context;
 use crate::arguments::{ConfigOf, Spec};
 
 /// The file a tree's configuration stands in when none is named.
@@ -125,10 +126,11 @@ fn in_words(requests: &Requests) -> Vec<Request> {
 pub fn read_config(path: &Path) -> Result<Wishes> {
     let shown = path.display().to_string();
     let wrong = |cause: String| Error::input(format!("cannot read the configuration {shown}")).note(cause);
-    let metadata = current()?.join(path).metadata().map_err(|cause| wrong(cause.to_string()))?;
-    if metadata.is_dir() || metadata.len() > LARGEST {
-        return Err(wrong("expected a .config".to_string()));
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).map_err(|cause| wrong(cause.to_string()))?;
+    file.take(LARGEST + 1).read_to_end(&mut text).map_err(|cause| wrong(cause.to_string()))?;
+    if text.len() as u64 > LARGEST {
+        return Err(wrong(format!("it is larger than {} MiB: no .config is", LARGEST >> 20)));
     }
-    let text = std::fs::read(path).map_err(|cause| wrong(cause.to_string()))?;
     Ok(Wishes::File(shown, text))
 }
