@@ -312,7 +312,13 @@ impl Encoder<'_> {
     /// whether others could matter too.
     fn interesting(&mut self, id: SymbolId, names: &mut Vec<Arc<str>>) -> bool {
         names.extend(self.asked.get(&id).cloned());
-        let others = self.compared().get(&id).cloned().unwrap_or_default();
+        let mut others = self.compared().get(&id).cloned().unwrap_or_default();
+        for other in others.clone() {
+            // What those that take its value are compared with matters to it too.
+            names.extend(self.asked.get(&other).cloned());
+            others.extend(self.compared().get(&other).cloned().unwrap_or_default());
+        }
+        others.retain(|&other| other != id);
         let kind = self.model.symbol(id).kind;
         let mut is_open = false;
         for other in others {
@@ -338,21 +344,36 @@ impl Encoder<'_> {
         is_open
     }
 
+    /// For each int, hex and string what it meets: what it is compared with, and what takes its value by default or as an end of a
+    /// range.
     fn compared(&mut self) -> &HashMap<SymbolId, Vec<SymbolId>> {
         let model = self.model;
         self.compared.get_or_insert_with(|| {
             let mut compared: HashMap<SymbolId, Vec<SymbolId>> = HashMap::new();
-            let kind = |id: SymbolId| model.symbol(id).kind;
-            let is_text =
-                |id: SymbolId| matches!(kind(id), SymbolType::Int | SymbolType::Hex | SymbolType::String);
+            let is_text = |id: SymbolId| {
+                matches!(model.symbol(id).kind, SymbolType::Int | SymbolType::Hex | SymbolType::String)
+            };
+            let mut meet = |one: SymbolId, other: SymbolId| {
+                let others = compared.entry(one).or_default();
+                if is_text(one) && !others.contains(&other) {
+                    others.push(other);
+                }
+            };
             for expression in model.expressions().all() {
                 if let Expression::Compare(_, left, right) = expression {
-                    for (one, other) in [(left, right), (right, left)] {
-                        let others = compared.entry(one).or_default();
-                        if is_text(one) && !others.contains(&other) {
-                            others.push(other);
-                        }
-                    }
+                    meet(left, right);
+                    meet(right, left);
+                }
+            }
+            for (id, symbol) in model.symbols().filter(|(id, _)| is_text(*id)) {
+                let properties = symbol.properties.iter().map(|&property| model.property(property));
+                let properties = properties
+                    .filter(|it| matches!(it.kind, PropertyKind::Default | PropertyKind::Range))
+                    .filter_map(|it| it.value);
+                for value in properties {
+                    let mut sources = Vec::new();
+                    model.expressions().symbols_in(value, &mut sources);
+                    sources.into_iter().for_each(|source| meet(source, id));
                 }
             }
             compared
