@@ -165,7 +165,9 @@ impl<'m> Resolved<'m> {
     /// The macro a default's line holds in the place of its value: "$(cc-option,-m64)".
     pub(crate) fn macro_of(&self, property: PropertyId) -> Option<String> {
         let default = self.model.property(property);
-        self.single(default.value).filter(|&value| self.model.symbol(value).constant)?;
+        // A number is a symbol nobody defines.
+        let plain = |id: SymbolId| self.model.symbol(id).constant || self.model.symbol(id).menus.is_empty();
+        self.single(default.value).filter(|&value| plain(value))?;
         let (_, line) = self.model.lines_from(default.place).next()?;
         let (_, written) = line.trim().split_once([' ', '\t'])?;
         let value = written.split(" if ").next()?.trim();

@@ -411,7 +411,7 @@ fn a_default_that_does_not_count_says_what_it_lacks() {
 #[test]
 fn what_a_macro_answered_is_shown_with_it() {
     let text = concat!(
-        "yes = y\nversion = 90\nconfig HAS\n\tdef_bool $(yes)\nconfig TOOL\n\tint\n\tdefault \"$(version)\"\n",
+        "yes = y\nversion = 90\nconfig HAS\n\tdef_bool $(yes)\nconfig TOOL\n\tint\n\tdefault $(version)\n",
         "config NEW\n\tbool \"new\"\n\tdepends on TOOL >= 100\n",
         "\tdepends on HAS = n || TOOL > 200\n"
     );

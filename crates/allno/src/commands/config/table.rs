@@ -9,6 +9,8 @@ use crate::terminal::{Look, Style, tame};
 const WIDEST_PLACE: usize = 44;
 /// Assignments longer than this push their place on.
 const WIDEST_ASSIGNMENT: usize = 36;
+/// The same on a terminal, where the last column needs the room.
+const ON_A_TERMINAL: (usize, usize) = (28, 26);
 /// Texts are wrapped only where this much room is left for them.
 const LEAST_ROOM: usize = 30;
 
@@ -89,26 +91,30 @@ pub fn whole(shown: &Shown, all: bool, look: Look, width: usize) -> String {
     let lines: Vec<&Written> =
         shown.symbols.iter().filter(|line| all || line.value != "n" || line.origin.how == "asked").collect();
     let assignments = lines.iter().map(|line| line.symbol.len() + 1 + line.value.chars().count());
-    let first = assignments.max().unwrap_or(0).min(WIDEST_ASSIGNMENT) + 2;
+    let caps = if look.terminal { ON_A_TERMINAL } else { (WIDEST_ASSIGNMENT, WIDEST_PLACE) };
+    let first = assignments.max().unwrap_or(0).min(caps.0) + 2;
     let places = lines.iter().filter_map(|line| place_of(line)).map(str::len);
-    let second = places.max().unwrap_or(0).min(WIDEST_PLACE) + 2;
+    let second = places.max().unwrap_or(0).min(caps.1) + 2;
     let mut text = String::new();
     for line in lines {
         let assignment = tame(&format!("{}={}", line.symbol, line.value));
         let place = tame(place_of(line).unwrap_or_default());
         let words = tame(&line.origin.words());
         // A long line is cut only for the eye.
-        let room = width.saturating_sub(first + second).max(LEAST_ROOM);
+        // What is too long pushes the next on, and no further than it must.
+        let place_at = (assignment.chars().count() + 2).max(first);
+        let words_at = (place_at + place.chars().count() + 2).max(first + second);
+        let room = width.saturating_sub(words_at).max(LEAST_ROOM);
         let words = if look.terminal { layout::fit(&words, room) } else { words };
-        let style = if line.origin.how == "asked" { Style::Strong } else { Style::Faint };
-        let gap = |text: &str, column: usize| " ".repeat(column.saturating_sub(text.chars().count()).max(2));
+        let gap = |from: usize, text: &str, to: usize| " ".repeat(to - from - text.chars().count());
+        let asked = line.origin.how == "asked";
         let painted = format!(
             "{}{}{}{}{}",
             look.paint(if line.value == "n" { Style::Faint } else { Style::Strong }, &assignment),
-            gap(&assignment, first),
+            gap(0, &assignment, place_at),
             look.paint(Style::Word, &place),
-            gap(&place, second),
-            look.paint(if style == Style::Strong { Style::Good } else { Style::Faint }, &words),
+            gap(place_at, &place, words_at),
+            look.paint(if asked { Style::Good } else { Style::Faint }, &words),
         );
         text.push_str(painted.trim_end());
         text.push('\n');
