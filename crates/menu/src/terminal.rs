@@ -13,6 +13,9 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
 use crate::draw::draw;
 use crate::key::Key;
 use crate::state::{Effect, End, State};
@@ -139,11 +142,14 @@ enum Pressed {
 /// Waits for a key; nothing if it is to end.
 fn wait(escaped: bool, outside: &mut dyn Outside) -> io::Result<Option<Pressed>> {
     let began = Instant::now();
+    // crossterm may hold keys that came together with the last one: the first look waits for nothing.
+    let mut limit = Duration::ZERO;
     loop {
-        if outside.is_cancelled() {
+        if outside.is_cancelled() || !look(limit)? {
             return Ok(None);
         }
-        if event::poll(LOOK)? {
+        limit = LOOK;
+        if event::poll(Duration::ZERO)? {
             return Ok(Some(match event::read()? {
                 Event::Key(key) => key_of(key).map_or(Pressed::Nothing, Pressed::Key),
                 _ => Pressed::Nothing,
@@ -153,6 +159,20 @@ fn wait(escaped: bool, outside: &mut dyn Outside) -> io::Result<Option<Pressed>>
             return Ok(Some(Pressed::Key(Key::Pause)));
         }
     }
+}
+
+/// Waits a moment for input; false if the terminal is gone. crossterm would read its end for ever.
+fn look(limit: Duration) -> io::Result<bool> {
+    let stdin = io::stdin();
+    let mut watched = [PollFd::new(&stdin, PollFlags::IN)];
+    let limit = Timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() };
+    match poll(&mut watched, Some(&limit)) {
+        // A signal may be a new size of the screen.
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(cause) => return Err(cause.into()),
+    }
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    Ok(!watched[0].revents().intersects(gone))
 }
 
 fn key_of(event: KeyEvent) -> Option<Key> {
