@@ -139,6 +139,8 @@ pub(crate) struct Lexer {
     before_previous: Token,
     in_help: bool,
     in_assignment: bool,
+    /// Where the first file ended (`yylineno` stays there).
+    last_line: u32,
     dialect: crate::dialect::Dialect,
 }
 
@@ -155,6 +157,7 @@ impl Lexer {
             before_previous: Token::EndOfLine,
             in_help: false,
             in_assignment: false,
+            last_line: 0,
             dialect,
         }
     }
@@ -182,7 +185,7 @@ impl Lexer {
 
     /// The lexer's own line (`yylineno`).
     pub fn line(&self) -> u32 {
-        self.buffers.last().map_or(0, |buffer| buffer.line)
+        self.buffers.last().map_or(self.last_line, |buffer| buffer.line)
     }
 
     fn place(&self) -> Place {
@@ -287,6 +290,7 @@ impl Lexer {
         if !matches!(self.previous, Token::EndOfLine | Token::Help) {
             self.warnings.push((self.place(), "no new line at end of file".into()));
         }
+        self.last_line = self.line();
         self.buffers.pop();
         match self.buffers.last() {
             Some(buffer) => {

@@ -186,9 +186,8 @@ impl<'h> Parser<'h> {
     fn say_syntax_error(&mut self) {
         if self.quiet == 0 {
             self.builder.errors += 1;
-            let mut place = self.builder.place;
-            place.line += u32::from(!self.builder.model.dialect.shared_files());
-            self.builder.complain_at(place, "syntax error");
+            let after = u32::from(!self.builder.model.dialect.shared_files());
+            self.complain(after, "syntax error");
         }
     }
 
@@ -214,11 +213,23 @@ impl<'h> Parser<'h> {
     /// `zconf_error()`
     pub(super) fn error(&mut self, text: &str) {
         self.builder.errors += 1;
-        self.builder.complain_at(self.builder.place, text);
+        self.complain(0, text);
     }
 
     fn warn(&mut self, text: &str) {
-        self.builder.complain_at(self.builder.place, &format!("warning: {text}"));
+        self.complain(0, &format!("warning: {text}"));
+    }
+
+    /// A complaint so many lines after the place of the statement. Behind the end of all files the C tool knew no file before
+    /// 6.9 (`zconf_curname()`).
+    fn complain(&mut self, lines: u32, text: &str) {
+        let mut place = self.builder.place;
+        place.line += lines;
+        if self.token == Some(Token::EndOfInput) && !self.builder.model.dialect.shared_files() {
+            self.builder.message(Message::error(format!("<none>:{}: {text}\n", place.line)));
+        } else {
+            self.builder.complain_at(place, text);
+        }
     }
 
     // Statements.
@@ -243,6 +254,8 @@ impl<'h> Parser<'h> {
             match self.parse_statement(token, block) {
                 Err(Stop::Syntax) if token == Token::EndOfInput => {
                     self.say_syntax_error();
+                    // Said once, for all the blocks that it ends.
+                    self.quiet = 3;
                     return Err(Stop::Syntax);
                 }
                 Err(Stop::Syntax) => self.recover("invalid statement")?,
@@ -278,7 +291,7 @@ impl<'h> Parser<'h> {
             Token::Equal => Flavor::Recursive,
             Token::ColonEqual => Flavor::Simple,
             Token::PlusEqual => Flavor::Append,
-            _ => return self.recover(&format!("unknown statement \"{name}\"")),
+            _ => return self.recover_unknown(&name),
         };
         self.take()?;
         let value = match self.peek()? {
@@ -289,11 +302,19 @@ impl<'h> Parser<'h> {
             }
             _ => String::new(),
         };
-        self.take_end_of_line()?;
+        if self.peek()? != Token::EndOfLine {
+            // Right after a help text the lexer does not take what follows for a value.
+            return self.recover_unknown(&name);
+        }
+        self.take()?;
         self.preprocessor.place = self.builder.place;
         // The C tool defines the variable when it has taken the end of the line: its line is the next.
         self.preprocessor.place.line = self.lexer.line();
         Ok(self.preprocessor.define(&name, &value, flavor)?)
+    }
+
+    fn recover_unknown(&mut self, name: &str) -> Parsed<()> {
+        self.recover(&format!("unknown statement \"{name}\""))
     }
 
     fn parse_source(&mut self) -> Parsed<()> {

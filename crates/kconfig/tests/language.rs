@@ -115,6 +115,29 @@ fn reading_goes_on_behind_a_broken_statement() {
     assert_eq!(error.expected[0], "Kconfig:2: expected the end of the line");
 }
 
+/// The lines are those of the C tools of 6.12 and 6.1.
+#[test]
+fn what_ends_too_early_is_said_at_the_line_where_reading_ended() {
+    let kconfig = "config A\n\tbool \"a\"\n\thelp\n\t  Text.\nV := y\nmenu \"m\"\n\nmenuconfig B\n\tbool\n";
+    let said = |version: &str| {
+        let mut memory = Memory::with(kconfig).set("KERNELVERSION", version);
+        assert_eq!(memory.conf("--alldefconfig"), 1);
+        memory.errors
+    };
+    assert_eq!(
+        said("6.12"),
+        "Kconfig:5: syntax error\nKconfig:5: unknown statement \"V\"\n\
+         Kconfig:10: warning: menuconfig statement without prompt\nKconfig:10: syntax error\n\
+         Kconfig:6: missing end statement for this entry\n"
+    );
+    assert_eq!(
+        said("6.1"),
+        "Kconfig:6: syntax error\nKconfig:5: unknown statement \"V\"\n\
+         <none>:10: warning: menuconfig statement without prompt\n<none>:11: syntax error\n\
+         Kconfig:6: missing end statement for this entry\n"
+    );
+}
+
 #[test]
 fn commands_are_asked_together_and_in_rounds() {
     let kconfig = "one := $(shell,first)\ntwo := $(shell,second)\nthree := $(shell,third $(one))\n\nconfig A\n\tdef_bool $(three)\n";
