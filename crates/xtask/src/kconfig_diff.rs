@@ -73,7 +73,7 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// The deadline of each run
-    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     deadline: u64,
     /// Write the tables to this file, in Markdown
     #[arg(long, value_name = "FILE")]
@@ -122,7 +122,8 @@ Messages are standard output and standard error, compared beside that.
   include/generated where they are written
 
 The compiler is the host's gcc for every architecture. The C tool reads the Kconfig files once per architecture and is forked
-for each run. In the runs of the column \"conf started afresh\" it is started anew as well, must answer the same, and allno
+for each run. Where a choice has no visible member, it asks for ever (\"conf without end\"): nothing to compare with; allno
+stops with an error. In the runs of the column \"conf started afresh\" it is started anew as well, must answer the same, and allno
 begins without any answer of a probe.
 ";
 
@@ -287,7 +288,7 @@ impl Progress {
     }
 
     fn found(&mut self, compared: &Compared) {
-        let different: Vec<_> = compared.steps.iter().filter(|step| !step.answer).collect();
+        let different: Vec<_> = compared.steps.iter().filter(|step| !step.answer && !step.endless).collect();
         self.different += different.len();
         for step in different {
             if self.shown >= SHOWN {

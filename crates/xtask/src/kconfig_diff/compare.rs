@@ -135,6 +135,7 @@ impl<'a> Worker<'a> {
             let mut verdict = Verdict {
                 step: step.name.clone(),
                 answer: ours.has_the_same_answer(&theirs, step.prints) && unlike.is_empty(),
+                endless: theirs.is_endless() && ours.has_ended(),
                 messages: ours.has_the_same_messages(&theirs),
                 digest: theirs.digest(),
                 theirs: theirs.milliseconds,

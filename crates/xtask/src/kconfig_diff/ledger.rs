@@ -26,7 +26,10 @@ pub struct Verdict {
     pub step: String,
     /// Exit code and files are the same.
     pub answer: bool,
-    /// So is what was printed.
+    /// The C tool printed without end, so there is nothing to compare with.
+    #[serde(default)]
+    pub endless: bool,
+    /// What was printed is the same.
     pub messages: bool,
     /// The digest of the C tool's files.
     pub digest: String,
@@ -92,6 +95,7 @@ mod tests {
         let verdict = Verdict {
             step,
             answer: true,
+            endless: false,
             messages: true,
             digest,
             theirs: 1,

@@ -16,6 +16,7 @@ struct Row {
     identical: usize,
     messages: usize,
     fresh: usize,
+    endless: usize,
     milliseconds: u64,
 }
 
@@ -26,18 +27,20 @@ impl Row {
         self.identical += other.identical;
         self.messages += other.messages;
         self.fresh += other.fresh;
+        self.endless += other.endless;
         self.milliseconds += other.milliseconds;
     }
 
     fn cells(&self, name: &str) -> String {
         format!(
-            "| {name} | {} | {} | {} | {} | {} | {} | {} |\n",
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
             self.wanted,
             self.compared,
             self.identical,
             self.compared - self.identical,
             self.messages,
             self.fresh,
+            self.endless,
             self.milliseconds / 1000,
         )
     }
@@ -93,7 +96,7 @@ impl Report {
     /// Tables by architecture and by part of the corpus, in Markdown.
     pub fn markdown(&self) -> String {
         const COLUMNS: &str = "runs | compared | identical | different | messages identical | conf started afresh | \
-                               seconds |\n|---|---:|---:|---:|---:|---:|---:|---:|\n";
+                               conf without end | seconds |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n";
         let mut text = format!("## Linux {}\n\n{}\n\n| ARCH | {COLUMNS}", self.version, self.line());
         for (name, row) in &self.architectures {
             text += &row.cells(name);
@@ -110,7 +113,9 @@ impl Report {
 fn row(unit: &Unit, compared: Option<&Compared>) -> Row {
     let mut row = Row { wanted: unit.steps.len(), ..Row::default() };
     if let Some(compared) = compared {
-        row.compared = compared.steps.len();
+        let endless = compared.steps.iter().filter(|step| !step.answer && step.endless).count();
+        row.endless = endless;
+        row.compared = compared.steps.len() - endless;
         row.identical = compared.steps.iter().filter(|step| step.answer).count();
         row.messages = compared.steps.iter().filter(|step| step.messages).count();
         row.fresh = if compared.fresh { compared.steps.len() } else { 0 };

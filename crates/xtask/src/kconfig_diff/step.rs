@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use base::process::{Program, Running, ending};
 use base::{Cancel, Context, Error, Result};
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 use super::corpus::{Start, Step, Typed};
 use super::garble::{answers, garble};
@@ -17,7 +17,7 @@ use super::tree::files;
 
 /// Kbuild's file of symbols: where it is, a step that is not to write headers writes none.
 const AUTO_CONF: &str = "include/config/auto.conf";
-/// `conf` before 6.12 asks the same question for ever at the end of its input; that ends when a file gets so long.
+/// At the end of its input `conf` may ask the same question for ever; that ends when a file gets so long.
 const FILE_LIMIT: u64 = 16 << 20;
 
 /// How a tool is started.
@@ -70,6 +70,17 @@ impl Outcome {
     /// Whether what was asked for is the same: how it ended, files and, for a step that prints its answer, standard output.
     pub fn has_the_same_answer(&self, other: &Outcome, prints: bool) -> bool {
         self.ending == other.ending && self.files == other.files && (!prints || self.stdout == other.stdout)
+    }
+
+    /// Whether it printed until the size of its files ended it: `conf` asks again for ever when a choice has no visible
+    /// member, before 6.12 also for a number that has no valid default.
+    pub fn is_endless(&self) -> bool {
+        self.ending == format!("was killed by signal {}", Signal::XFSZ.as_raw())
+    }
+
+    /// Whether it ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.ending.starts_with("ended with exit code")
     }
 
     /// Whether it said the same.

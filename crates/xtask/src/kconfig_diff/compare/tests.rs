@@ -97,6 +97,15 @@ fn a_hang_is_a_difference() {
 }
 
 #[test]
+fn a_c_tool_that_prints_without_end_is_nothing_to_compare_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let compared = compare(&ground(folder.path(), "kill -XFSZ $$", CONF));
+    assert!(compared.steps[0].endless && !compared.steps[0].answer);
+    let both = compare(&ground(folder.path(), "kill -XFSZ $$", "kill -XFSZ $$"));
+    assert!(!both.steps[0].endless && both.steps[0].answer);
+}
+
+#[test]
 fn the_same_lines_in_another_order_differ() {
     let shown = different_lines(".config", b"A\nB\nC\n", b"A\nC\nB\n").join("\n");
     assert_eq!(shown, ".config, line 2: - conf, + the other\n  - B (the same lines in another order)\n  + C");
