@@ -145,6 +145,8 @@ pub enum ConfigQuestion {
     Show(ConfigShow),
     /// Say why an option has its value, and what refuses another
     Why(ConfigWhy),
+    /// Find the fewest changes that give options the values one wants, or say why there are none
+    Need(ConfigNeed),
     /// Say what two configurations differ in, by cause
     Diff(ConfigDiff),
     /// Browse and change it on a full screen, on the keys of menuconfig
@@ -193,6 +195,17 @@ pub struct ConfigWhy {
     /// The option: E1000, CONFIG_E1000 or e1000
     #[arg(value_name = "SYMBOL")]
     pub symbol: String,
+    /// Which configuration.
+    #[command(flatten)]
+    pub of: ConfigOf,
+}
+
+/// `allno config need`
+#[derive(Args, Debug)]
+pub struct ConfigNeed {
+    /// The options and their values: E1000, E1000=m, HZ=1000; y where no value is named. They hold together
+    #[arg(value_name = "SYMBOL[=VALUE]", required = true)]
+    pub wanted: Vec<String>,
     /// Which configuration.
     #[command(flatten)]
     pub of: ConfigOf,

@@ -1,6 +1,7 @@
 //! `allno config`: questions about a kernel's configuration.
 
 mod menu;
+mod need;
 mod table;
 mod world;
 
@@ -26,6 +27,7 @@ pub fn run(context: &Context, arguments: &Config) -> Result<Answer> {
     kconfig::with_stack(|| match &arguments.question {
         ConfigQuestion::Show(show) => run_show(context, show),
         ConfigQuestion::Why(why) => run_why(context, why),
+        ConfigQuestion::Need(need) => need::run(context, need),
         ConfigQuestion::Diff(diff) => run_diff(context, diff),
         ConfigQuestion::Menu(menu) => menu::run(context, menu),
     })
