@@ -1,7 +1,7 @@
 //! What must be set so that symbols get the values one wants: the fewest changes, or the proof that there are none.
 //!
-//! [`need`] writes the part of the Kconfig tree that matters as a formula ([`encode`]), has a SAT solver search it
-//! ([`search`]), and tries what it finds on a real [`kconfig::Configuration`]: no answer is given that was not evaluated.
+//! [`need`] writes the part of the Kconfig tree that matters as a formula (`encode`), has a SAT solver search it
+//! (`search`), and tries what it finds on a real [`kconfig::Configuration`]: no answer is given that was not evaluated.
 //!
 //! Deep trees of dependencies need a deep stack: call it within [`kconfig::with_stack`].
 
