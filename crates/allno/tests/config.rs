@@ -103,6 +103,25 @@ fn why_tells_the_chain_and_the_refusal() {
 }
 
 #[test]
+fn need_gives_the_fewest_changes_or_says_why_there_are_none() {
+    let small = Small::new("CONFIG_EXPERT=y\nCONFIG_PCI=y\n# CONFIG_NET is not set\n");
+    assert_eq!(
+        small.ask(&["need", "e1000"]).ok().stdout(),
+        concat!(
+            "CONFIG_E1000=y  # Gigabit (drivers/Kconfig:3)\n",
+            "CONFIG_NET=y    # Networking (drivers/Kconfig:10)\n",
+            "1 more follows from this:\n",
+            "  CRC32: n -> y\n",
+        )
+    );
+    assert_eq!(small.ask(&["need", "PCI"]).ok().stdout(), "no change needed\n");
+    let refused = small.ask(&["need", "SPEED=11", "--json"]);
+    assert_eq!((refused.code(), refused.json()["answer"].as_str()), (1, Some("impossible")));
+    assert_eq!(small.ask(&["need", "E100"]).code(), 2);
+    assert_eq!(small.ask(&["need", "SPEED"]).code(), 2);
+}
+
+#[test]
 fn a_name_nobody_knows_is_wrong_input_and_the_nearest_is_named() {
     let small = Small::new("");
     let run = small.ask(&["why", "E100", "--json"]);

@@ -182,6 +182,9 @@ fn environment(tree: &Path) -> Result<Vec<(&'static str, String)>> {
         ("PAHOLE", "pahole"),
         ("RUSTC", "rustc"),
         ("BINDGEN", "bindgen"),
+        ("PYTHON3", "python3"),
+        ("PERL", "perl"),
+        ("AWK", "awk"),
         ("RUSTC_VERSION_TEXT", ""),
         ("CLANG_FLAGS", ""),
     ];

@@ -381,7 +381,8 @@ impl<'a> Fetcher<'a> {
         };
         let mut lock = self.lock.clone();
         let Session { store, events, cancel, .. } = session;
-        let fetched = store.fetch_locked(source, &mut lock, self.update, &options, events, cancel)?;
+        let update = self.update || is_of_another_series(&lock, source);
+        let fetched = store.fetch_locked(source, &mut lock, update, &options, events, cancel)?;
         Ok((fetched, lock))
     }
 
@@ -438,6 +439,15 @@ fn together(mut failures: Vec<Error>, wanted: usize) -> Option<Error> {
     Some(error)
 }
 
+/// What the kernel's recipes are called, whatever the series.
+const KERNEL: &str = "linux";
+
+/// Whether the lock file's kernel is of another series than the one wanted now: what was locked then says nothing of it.
+fn is_of_another_series(lock: &LockFile, source: &Source) -> bool {
+    let locked = lock.entry(&source.name).filter(|_| source.name == KERNEL);
+    locked.is_some_and(|locked| Series::parse(&locked.version) != Series::parse(&source.version))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -467,5 +477,28 @@ mod tests {
         let wrong = Error::failed("cannot fetch iputils").note("wrong hash");
         assert_eq!(together(vec![unreachable("musl"), wrong], 2).unwrap().kind(), base::Kind::Failed);
         assert_eq!(together(vec![stopped(), stopped()], 2).unwrap().kind(), base::Kind::Cancelled);
+    }
+
+    #[test]
+    fn a_locked_kernel_counts_for_its_own_series_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("allno.lock");
+        let hash = "a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4";
+        let text = format!(
+            "[[source]]\nname = \"linux\"\nversion = \"6.12.117\"\nfile = \"f.tar\"\nsha256 = \"{hash}\"\n\
+             origin = \"debian pool/main/l/f.tar\"\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        let lock = LockFile::read(&path).unwrap();
+        let source = |name: &str, version: &str| Source {
+            name: name.into(),
+            version: version.into(),
+            file: "f.tar".into(),
+            sha256: None,
+            origins: Vec::new(),
+        };
+        assert!(!is_of_another_series(&lock, &source("linux", "6.12.109")));
+        assert!(is_of_another_series(&lock, &source("linux", "6.1.187")));
+        assert!(!is_of_another_series(&lock, &source("musl", "1.2.5")));
     }
 }

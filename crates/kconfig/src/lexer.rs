@@ -75,6 +75,10 @@ pub(crate) enum Keyword {
 
 impl Keyword {
     fn of(word: &[u8]) -> Option<Keyword> {
+        // Nearly all words are names of symbols, in capitals.
+        if !word.first().is_some_and(u8::is_ascii_lowercase) {
+            return None;
+        }
         Some(match word {
             b"bool" => Keyword::Bool,
             b"choice" => Keyword::Choice,
@@ -431,7 +435,17 @@ fn knows(dialect: crate::dialect::Dialect, keyword: Keyword) -> bool {
 
 /// `[A-Za-z0-9_-]`
 pub(crate) fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+    const WORD: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            table[byte] =
+                (byte as u8).is_ascii_alphanumeric() || byte == b'_' as usize || byte == b'-' as usize;
+            byte += 1;
+        }
+        table
+    };
+    WORD[usize::from(byte)]
 }
 
 fn line_end(bytes: &[u8], start: usize) -> usize {

@@ -206,7 +206,10 @@ impl fmt::Display for Possible {
         if self.consequences.is_empty() {
             return Ok(());
         }
-        writeln!(formatter, "{} more follow from this:", self.consequences.len())?;
+        match self.consequences.len() {
+            1 => writeln!(formatter, "1 more follows from this:")?,
+            count => writeln!(formatter, "{count} more follow from this:")?,
+        }
         for consequence in self.consequences.iter().take(MOST_SHOWN) {
             let Consequence { symbol, from, to } = consequence;
             writeln!(formatter, "  {symbol}: {} -> {}", shown(from), shown(to))?;

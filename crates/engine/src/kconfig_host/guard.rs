@@ -345,8 +345,11 @@ impl Guard {
             parts.push(format!("{:?}", self.sight.environment.get("HOME")));
         }
         let environment = Arc::clone(&self.sight.environment);
+        // One that is not there chooses nothing, in whatever folder that is.
         for file in tools::choosers(family, &self.sight.folder, |name| environment.text(name)) {
-            self.file(&mut parts, Path::new(&file));
+            if self.sight.identity(Path::new(&file)).text != ABSENT {
+                self.file(&mut parts, Path::new(&file));
+            }
         }
         let shallow = self.places(program, family, &mut parts)?;
         let Some(command) = tools::question(family, program).filter(|_| shallow) else {

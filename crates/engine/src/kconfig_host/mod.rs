@@ -65,6 +65,8 @@ struct State {
     shell: Shell,
     guard: Guard,
     answers: HashMap<String, ShellAnswer>,
+    /// Whether there is such a folder in the working folder, by the first part of a path.
+    folders: HashMap<String, bool>,
     /// What was started and has not been waited for, in order.
     started: Vec<Started>,
     /// How many programs the kernel had killed for want of memory before the first of these was started.
@@ -95,7 +97,14 @@ impl LiveHost {
         let cache = Arc::new(ProbeCache::none());
         let guard =
             Guard::new(Sight::new(&folder, Arc::clone(&environment)), Arc::clone(&cache), HashMap::new());
-        let state = State { shell, guard, answers: HashMap::new(), started: Vec::new(), out_of_memory: None };
+        let state = State {
+            shell,
+            guard,
+            answers: HashMap::new(),
+            folders: HashMap::new(),
+            started: Vec::new(),
+            out_of_memory: None,
+        };
         Ok(LiveHost {
             folder,
             environment,
@@ -259,6 +268,15 @@ impl State {
 
 impl Host for LiveHost {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        // An object tree has few of the source's folders: most Kconfig files need not be looked for there.
+        let part =
+            path.split_once('/').filter(|(folder, rest)| !folder.is_empty() && rest.contains("Kconfig"));
+        if let Some((folder, _)) = part {
+            let mut state = self.state();
+            if !*state.folders.entry(folder.into()).or_insert_with(|| self.folder.join(folder).is_dir()) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+        }
         read_file(&self.folder, path)
     }
 

@@ -22,7 +22,7 @@ pub fn run(context: &Context, arguments: &ConfigNeed) -> Result<Answer> {
     let needed = need::need(resolved.configuration(), &goals, &Limits::default());
     let mut object = output::object(&needed)?;
     object["kernel_version"] = json!(world.version);
-    let answer = Answer::new(context.global, &object, || format!("{needed}\n").trim_start().to_string())?;
+    let answer = Answer::new(context.global, &object, || needed.to_string())?;
     Ok(match needed {
         Needed::Possible(_) => answer,
         Needed::Impossible(_) | Needed::GaveUp(_) => answer.with_code(REFUSED),
