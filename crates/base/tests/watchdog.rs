@@ -7,7 +7,7 @@
 )]
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -46,13 +46,13 @@ fn children_die_with_a_killed_parent() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);
-    while children.iter().any(|child| is_alive(child)) {
+    while children.iter().any(|child| is_alive(child.as_path())) {
         assert!(Instant::now() < deadline, "a child outlived its parent: {line}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
 /// A killed process whose parent is gone may stay as a zombie where process 1 does not reap.
-fn is_alive(process: &PathBuf) -> bool {
+fn is_alive(process: &Path) -> bool {
     std::fs::read_to_string(process.join("stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }

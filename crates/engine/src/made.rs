@@ -485,7 +485,7 @@ mod tests {
         let path = folder.path().join("allno.lock");
         let hash = "a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4";
         let text = format!(
-            "[[source]]\nname = \"linux\"\nversion = \"6.12.117\"\nfile = \"f.tar\"\nsha256 = \"{hash}\"\n\
+            "format = 1\n[[source]]\nname = \"linux\"\nversion = \"6.12.117\"\nfile = \"f.tar\"\nsha256 = \"{hash}\"\n\
              origin = \"debian pool/main/l/f.tar\"\n"
         );
         std::fs::write(&path, text).unwrap();
