@@ -1,34 +1,9 @@
 //! Small Kconfig texts for tests.
 
-use std::io;
-
-use kconfig::host::{Host, ShellAnswer};
+use kconfig::host::Texts;
 use kconfig::{Dialect, Model, Start, load};
 
 use crate::{Request, Resolved};
-
-struct OneText<'a>(&'a str);
-
-impl Host for OneText<'_> {
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        match path {
-            "Kconfig" => Ok(self.0.as_bytes().to_vec()),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn environment(&self, _name: &str) -> Option<String> {
-        None
-    }
-
-    fn ask(&self, _command: &str) -> Option<ShellAnswer> {
-        None
-    }
-
-    fn finish(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// The model of a text, in 6.12's language.
 pub fn model(text: &str) -> Model {
@@ -37,7 +12,7 @@ pub fn model(text: &str) -> Model {
 
 /// The model of a text in some dialect.
 pub fn model_of(text: &str, dialect: Dialect) -> Model {
-    load("Kconfig", dialect, &OneText(text)).expect("a sound Kconfig").model
+    load("Kconfig", dialect, &Texts::kconfig(text)).expect("a sound Kconfig").model
 }
 
 /// What follows from requests such as "A=y", from nothing else.

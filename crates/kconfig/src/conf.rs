@@ -184,7 +184,7 @@ impl Session<'_, '_> {
             }
             write = false;
         }
-        self.change(options)?;
+        self.change()?;
         if self.configuration.unmet > 0 && self.variable("KCONFIG_WERROR").is_some() {
             return Err(Exit(1));
         }
@@ -236,17 +236,17 @@ impl Session<'_, '_> {
     }
 
     /// Does what the mode does to the configuration.
-    fn change(&mut self, _options: &Options) -> Done<()> {
+    fn change(&mut self) -> Done<()> {
         use crate::model::Tristate::{Module, No, Yes};
         match self.mode {
-            Mode::AllNo => self.set_all_new(all_new::Answer::Value(No))?,
-            Mode::AllYes => self.set_all_new(all_new::Answer::Value(Yes))?,
-            Mode::AllModule => self.set_all_new(all_new::Answer::Value(Module))?,
-            Mode::AllDefault | Mode::DefConfig => self.set_all_new(all_new::Answer::Default)?,
+            Mode::AllNo => self.set_all_new(all_new::Answer::Value(No)).map(drop),
+            Mode::AllYes => self.set_all_new(all_new::Answer::Value(Yes)).map(drop),
+            Mode::AllModule => self.set_all_new(all_new::Answer::Value(Module)).map(drop),
+            Mode::AllDefault | Mode::DefConfig => self.set_all_new(all_new::Answer::Default).map(drop),
             Mode::Random => {
                 // Before 6.11: again until nothing is left to be set.
                 while self.set_all_new(all_new::Answer::Random)? {}
-                false
+                Ok(())
             }
             Mode::YesToModule => self.rewrite(Yes, Module),
             Mode::ModuleToYes => self.rewrite(Module, Yes),
@@ -256,27 +256,26 @@ impl Session<'_, '_> {
                 self.root = Some(root);
                 self.ask(root)?;
                 self.mode = Mode::Old;
-                self.ask_new()?
+                self.ask_new()
             }
-            Mode::Old | Mode::ListNew | Mode::HelpNew | Mode::Sync => self.ask_new()?,
-            Mode::SaveDefConfig | Mode::OldDefault => false,
-        };
-        Ok(())
+            Mode::Old | Mode::ListNew | Mode::HelpNew | Mode::Sync => self.ask_new(),
+            Mode::SaveDefConfig | Mode::OldDefault => Ok(()),
+        }
     }
 
     /// "Update until a loop caused no more changes"
-    fn ask_new(&mut self) -> Done<bool> {
+    fn ask_new(&mut self) -> Done<()> {
         loop {
             self.restarts = 0;
             self.check(self.model.root())?;
             if self.restarts == 0 {
-                return Ok(false);
+                return Ok(());
             }
         }
     }
 
     /// `conf_rewrite_tristates()`
-    fn rewrite(&mut self, from: crate::model::Tristate, to: crate::model::Tristate) -> bool {
+    fn rewrite(&mut self, from: crate::model::Tristate, to: crate::model::Tristate) -> Done<()> {
         for &id in &self.model.order {
             let tristate = self.configuration.kind(id) == crate::model::SymbolType::Tristate;
             let state = self.configuration.state_mut(id);
@@ -285,7 +284,7 @@ impl Session<'_, '_> {
             }
         }
         self.configuration.invalidate();
-        false
+        Ok(())
     }
 
     fn write_last(&mut self, options: &Options, write: bool) -> Done<()> {

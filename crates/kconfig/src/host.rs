@@ -1,5 +1,6 @@
 //! What the engine needs from outside, as traits: the crate itself opens no file, reads no environment and starts no program.
 
+use std::collections::BTreeMap;
 use std::io;
 
 /// What a shell command of a Kconfig file printed.
@@ -26,6 +27,35 @@ pub trait Host {
     /// Waits for all commands that [`Host::ask`] started. An error (a command that cannot be started, a deadline) ends the
     /// loading.
     fn finish(&self) -> io::Result<()>;
+}
+
+/// Kconfig files in memory, by name; no environment, and a command has no answer.
+#[derive(Clone, Debug, Default)]
+pub struct Texts(pub BTreeMap<String, String>);
+
+impl Texts {
+    /// One file, "Kconfig".
+    pub fn kconfig(text: impl Into<String>) -> Texts {
+        Texts(BTreeMap::from([("Kconfig".to_string(), text.into())]))
+    }
+}
+
+impl Host for Texts {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.0.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn environment(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn ask(&self, _command: &str) -> Option<ShellAnswer> {
+        None
+    }
+
+    fn finish(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What `conf` needs beside a [`Host`]: files to write, and somebody to talk with.

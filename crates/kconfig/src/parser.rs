@@ -273,7 +273,6 @@ impl<'h> Parser<'h> {
             Token::Keyword(Keyword::Comment) => self.parse_comment(),
             Token::Keyword(Keyword::If) if in_choice => self.parse_if(Block::IfInChoice),
             Token::Keyword(Keyword::If) => self.parse_if(Block::If),
-            // Before 6.? a choice may hold `source`; the grammar never had it, nor the others.
             _ if in_choice => self.refuse("config, comment, if or endchoice"),
             Token::Keyword(Keyword::MenuConfig) => self.parse_config(true),
             Token::Keyword(Keyword::Menu) => self.parse_menu(),

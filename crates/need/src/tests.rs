@@ -2,38 +2,13 @@
 
 mod random;
 
-use std::io;
-
-use kconfig::host::{Host, ShellAnswer};
+use kconfig::host::Texts;
 use kconfig::{Configuration, Dialect, Model, Tristate, UserValue};
 
 use crate::{Answer, Goal, Limits, Possible, need};
 
-pub(crate) struct OneFile(pub String);
-
-impl Host for OneFile {
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        match path {
-            "Kconfig" => Ok(self.0.clone().into_bytes()),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn environment(&self, _name: &str) -> Option<String> {
-        None
-    }
-
-    fn ask(&self, _command: &str) -> Option<ShellAnswer> {
-        None
-    }
-
-    fn finish(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 pub(crate) fn load(text: &str, dialect: Dialect) -> Model {
-    kconfig::load("Kconfig", dialect, &OneFile(text.to_string())).unwrap().model
+    kconfig::load("Kconfig", dialect, &Texts::kconfig(text)).unwrap().model
 }
 
 /// A configuration with these user values: "NAME=value".

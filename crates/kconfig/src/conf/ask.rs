@@ -120,7 +120,7 @@ impl Session<'_, '_> {
         if let Some(id) = node.symbol {
             if self.model.symbol(id).is_choice {
                 let below = match self.model.dialect.plain_choices() {
-                    true => self.ask_choice(menu, id).map(|()| false)?,
+                    true => self.ask_choice(menu).map(|()| false)?,
                     false => self.legacy_ask_choice(menu, id)?,
                 };
                 if !below {
@@ -240,8 +240,7 @@ impl Session<'_, '_> {
     }
 
     /// `conf_choice()`
-    fn ask_choice(&mut self, menu: MenuId, choice: SymbolId) -> Done<()> {
-        let _ = choice;
+    fn ask_choice(&mut self, menu: MenuId) -> Done<()> {
         let mut new = false;
         loop {
             let selected = self.configuration.calculate_choice(menu);

@@ -1,7 +1,6 @@
 //! Computing values (kernel: `sym_calc_value()`, `sym_calc_visibility()` of scripts/kconfig/symbol.c, `expr_calc_value()` of
 //! expr.c).
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::Configuration;
@@ -57,15 +56,7 @@ impl Configuration<'_> {
         self.calculate(right);
         let kind = |id: SymbolId| self.model.symbol(id).kind;
         let order = value::compare((self.current(left), kind(left)), (self.current(right), kind(right)));
-        let holds = match sign {
-            Comparison::Equal => order == Ordering::Equal,
-            Comparison::Unequal => order != Ordering::Equal,
-            Comparison::Less => order == Ordering::Less,
-            Comparison::LessOrEqual => order != Ordering::Greater,
-            Comparison::Greater => order == Ordering::Greater,
-            Comparison::GreaterOrEqual => order != Ordering::Less,
-        };
-        if holds { Tristate::Yes } else { Tristate::No }
+        if sign.holds(order) { Tristate::Yes } else { Tristate::No }
     }
 
     /// Computes a symbol's value, if it is not valid.

@@ -9,36 +9,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 
-use kconfig::host::{Host, ShellAnswer};
+use kconfig::host::Texts;
 use kconfig::{Configuration, Dialect, Model, Start, Tristate, UserValue};
 use menu::{Effect, End, Key, Need, State};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-/// Files in memory.
-struct Files(HashMap<&'static str, String>);
-
-impl Host for Files {
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        self.0.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn environment(&self, _name: &str) -> Option<String> {
-        None
-    }
-
-    fn ask(&self, _command: &str) -> Option<ShellAnswer> {
-        None
-    }
-
-    fn finish(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn model(dialect: Dialect, text: &str) -> Model {
-    let files = Files(HashMap::from([("Kconfig", text.to_string())]));
-    kconfig::load("Kconfig", dialect, &files).map_err(|error| error.to_string()).unwrap().model
+    kconfig::load("Kconfig", dialect, &Texts::kconfig(text)).map_err(|error| error.to_string()).unwrap().model
 }
 
 /// The menus most tests are about.

@@ -1,6 +1,5 @@
 //! Ints, hexes and strings: one literal for each value that can matter, of which one holds.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -41,17 +40,8 @@ impl Encoder<'_> {
     /// Whether a comparison holds.
     pub(super) fn compare(&mut self, sign: Comparison, left: SymbolId, right: SymbolId) -> Lit {
         let (left, right) = (self.side(left), self.side(right));
-        let holds = |first: &str, second: &str| {
-            let order = compare_values((first, left.kind), (second, right.kind));
-            match sign {
-                Comparison::Equal => order == Ordering::Equal,
-                Comparison::Unequal => order != Ordering::Equal,
-                Comparison::Less => order == Ordering::Less,
-                Comparison::LessOrEqual => order != Ordering::Greater,
-                Comparison::Greater => order == Ordering::Greater,
-                Comparison::GreaterOrEqual => order != Ordering::Less,
-            }
-        };
+        let holds =
+            |first: &str, second: &str| sign.holds(compare_values((first, left.kind), (second, right.kind)));
         let mut pairs = Vec::new();
         for (first, left) in &left.text.values {
             for (second, right) in &right.text.values {
