@@ -72,6 +72,9 @@ fn a_spec_that_is_not_there_is_wrong_input() {
         assert!(errors.starts_with("error: ") && errors.contains("nowhere.toml"), "{errors}");
         assert!(errors.contains("\n  try  "), "{errors}");
     }
+    // What never ends is given up.
+    let (code, _, errors) = run(&["build", "/dev/zero", "--store", store]);
+    assert!(code == 2 && errors.contains("larger than 1 MiB"), "{errors}");
     // A folder stands for the allno.toml in it.
     let (code, _, errors) = run(&["build", folder.path().to_str().unwrap(), "--store", store]);
     assert!(code == 2 && errors.contains("/allno.toml"), "{errors}");

@@ -1,5 +1,6 @@
 //! Reading a spec, or another TOML file of ours, with errors that point into it.
 
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -80,7 +81,7 @@ impl SpecFile {
             }
         };
         let absolute = current.join(&path);
-        let text = std::fs::read_to_string(&absolute).map_err(|cause| {
+        let text = read_bounded(&absolute).map_err(|cause| {
             let error =
                 Error::input(format!("cannot read the spec {}", path.display())).note(cause.to_string());
             error.hint(
@@ -128,6 +129,19 @@ impl SpecFile {
                 format!("{} is a folder, and a file is needed", path.get_ref().display()),
             )),
         }
+    }
+}
+
+/// Far more than any spec has.
+const LARGEST: u64 = 1 << 20;
+
+/// A spec's text. It may come through a pipe, but not without end.
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > LARGEST {
+        true => Err(std::io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20))),
+        false => Ok(text),
     }
 }
 
