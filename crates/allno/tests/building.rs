@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use common::{Allno, Project, path, referee, usual_store, wait};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A kernel that only just starts an initramfs and prints, and busybox: a third of the node's work.
-const SMALL: &str = "[kernel]\nrungs = [\"console\", \"programs\", \"pvh\", \"acpi\"]\n[userland]\nrecipes = [\"busybox\"]\n\
+const SMALL: &str = "[kernel]\nrungs = [\"console\", \"programs\", \"pvh\"]\n[userland]\nrecipes = [\"busybox\"]\n\
                      [accounts]\nauthorized_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\"]\n\
                      [initramfs]\ninit = \"init\"\n[[expect]]\nconsole = \"small: up\"\n[[expect]]\nqemu_exit = 0\n";
 const INIT: &str = "#!/bin/sh\necho small: up\nexec reboot -f\n";
@@ -21,7 +22,7 @@ fn small() -> Project {
     project
 }
 
-/// A fresh store that needs no network: a copy of the usual one's sources.
+/// A fresh store in `folder` that needs no network: a copy of the usual one's sources.
 fn store_with_sources(folder: &Path, project: &Project) -> PathBuf {
     project.allno(&["build"]).run().ok();
     let store = folder.join("store");
@@ -29,6 +30,42 @@ fn store_with_sources(folder: &Path, project: &Project) -> PathBuf {
     let sources = usual_store().join("sources").display().to_string();
     referee("cp", &["-r", &sources, store.to_str().unwrap()]);
     store
+}
+
+/// A fresh store for the tests that are not about compiling. It always lies in the same place, one test at a time, as the
+/// compiler cache finds a kernel's objects again only where the kernel's tree has the same path.
+struct FreshStore {
+    path: PathBuf,
+    _mine: File,
+}
+
+impl FreshStore {
+    fn new(project: &Project) -> FreshStore {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("building");
+        std::fs::create_dir_all(&folder).unwrap();
+        let mine = File::create(folder.join("lock")).unwrap();
+        mine.lock().unwrap();
+        remove(&folder.join("store"));
+        FreshStore { path: store_with_sources(&folder, project), _mine: mine }
+    }
+
+    fn allno(&self, project: &Project, arguments: &[&str]) -> Allno {
+        let cache = std::env::var_os("CCACHE_DIR").unwrap_or(usual_store().join("caches/ccache").into());
+        project.allno(arguments).store(&self.path).env("CCACHE_DIR", cache)
+    }
+}
+
+impl Drop for FreshStore {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+fn remove(folder: &Path) {
+    match std::fs::remove_dir_all(folder) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => panic!("{}: {cause}", folder.display()),
+        _ => {}
+    }
 }
 
 /// Two builds, in different folders, at different times, one with a compiler cache and one without, and by
@@ -68,11 +105,8 @@ fn a_build_killed_many_times_ends_whole() {
     const KILLS: u32 = 20;
     let project = small();
     let undisturbed = project.allno(&["build", "--json"]).run().ok().json();
-    let folder = tempfile::tempdir().unwrap();
-    let store = store_with_sources(folder.path(), &project);
-    let cache = usual_store().join("caches/ccache");
-    let build =
-        || project.allno(&["build", "--json", "--offline"]).store(&store).env("CCACHE_DIR", &cache).start();
+    let store = FreshStore::new(&project);
+    let build = || store.allno(&project, &["build", "--json", "--offline"]).start();
     let mut random = Random(u64::from(std::process::id()) * 2_654_435_761 + 1);
     println!("seed {}", random.0);
     let mut killed = 0;
@@ -86,7 +120,7 @@ fn a_build_killed_many_times_ends_whole() {
         kill(&child, Signal::KILL);
         child.wait().unwrap();
         killed += 1;
-        common::eventually("no process of the killed build is left", || !anybody_in(&store));
+        common::eventually("no process of the killed build is left", || !anybody_in(&store.path));
     }
     assert!(killed > 3, "only {killed} builds could be killed");
     let output = wait(build(), common::BUILD_LIMIT);
@@ -95,7 +129,7 @@ fn a_build_killed_many_times_ends_whole() {
     for file in ["kernel", "initramfs"] {
         referee("cmp", &[undisturbed[file].as_str().unwrap(), built[file].as_str().unwrap()]);
     }
-    let verified = project.allno(&["gc", "--verify"]).store(&store).run();
+    let verified = store.allno(&project, &["gc", "--verify"]).run();
     assert_eq!(verified.code(), 0, "{}{}", verified.stdout(), verified.stderr());
 }
 
@@ -103,28 +137,24 @@ fn a_build_killed_many_times_ends_whole() {
 #[test]
 fn an_interrupted_build_leaves_nothing_behind() {
     let project = small();
-    let folder = tempfile::tempdir().unwrap();
-    let store = store_with_sources(folder.path(), &project);
-    let child = project.allno(&["build", "--offline"]).store(&store).start();
-    common::eventually("the build runs a child", || anybody_in(&store));
+    let store = FreshStore::new(&project);
+    let child = store.allno(&project, &["build", "--offline"]).start();
+    common::eventually("the build runs a child", || anybody_in(&store.path));
     kill(&child, Signal::INT);
     let output = wait(child, Duration::from_secs(30));
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-    common::eventually("no process of the interrupted build is left", || !anybody_in(&store));
-    assert_eq!(project.allno(&["gc", "--verify"]).store(&store).run().code(), 0);
+    common::eventually("no process of the interrupted build is left", || !anybody_in(&store.path));
+    assert_eq!(store.allno(&project, &["gc", "--verify"]).run().code(), 0);
 }
 
 /// Two at once: one waits and says for what, and both end with the same files.
 #[test]
 fn two_builds_at_once_share_the_work() {
     let project = small();
-    let folder = tempfile::tempdir().unwrap();
-    let store = store_with_sources(folder.path(), &project);
-    let cache = usual_store().join("caches/ccache");
-    let start =
-        || project.allno(&["build", "--json", "--offline"]).store(&store).env("CCACHE_DIR", &cache).start();
+    let store = FreshStore::new(&project);
+    let start = || store.allno(&project, &["build", "--json", "--offline"]).start();
     let first = start();
-    common::eventually("the first build works", || anybody_in(&store));
+    common::eventually("the first build works", || anybody_in(&store.path));
     let second = wait(start(), common::BUILD_LIMIT);
     let first = wait(first, common::BUILD_LIMIT);
     let said = String::from_utf8_lossy(&second.stderr).into_owned() + &String::from_utf8_lossy(&first.stderr);
@@ -151,7 +181,9 @@ fn a_dropped_option_is_refused_with_what_it_depends_on() {
 fn verbose_says_which_input_changed() {
     let project = small();
     project.allno(&["build"]).run().ok();
-    project.write("init", "#!/bin/sh\necho small: up, changed\nexec reboot -f\n");
+    // Never built before, also not by an earlier run of this test.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    project.write("init", &format!("#!/bin/sh\necho small: up, changed at {now}\nexec reboot -f\n"));
     let run = project.allno(&["build", "-v"]).run().ok();
     let text = run.stderr();
     assert!(text.contains("/init"), "{text}");

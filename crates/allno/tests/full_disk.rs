@@ -10,7 +10,7 @@ use common::{Project, Run, referee, usual_store};
 /// A kernel that only just starts an initramfs and prints, and busybox.
 const SPEC: &str = "[userland]\nrecipes = [\"busybox\"]\n\
                     [accounts]\nauthorized_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\"]\n\
-                    [kernel]\nrungs = [\"console\", \"programs\", \"pvh\", \"acpi\"]\n";
+                    [kernel]\nrungs = [\"console\", \"programs\", \"pvh\"]\n";
 
 /// A store on a tmpfs of its own, with the sources that the project in `project` was built from.
 struct SmallStore {
