@@ -44,7 +44,7 @@ impl FreshStore {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("building");
         std::fs::create_dir_all(&folder).unwrap();
         let mine = File::create(folder.join("lock")).unwrap();
-        mine.lock().unwrap();
+        rustix::fs::flock(&mine, rustix::fs::FlockOperation::LockExclusive).unwrap();
         remove(&folder.join("store"));
         FreshStore { path: store_with_sources(&folder, project), _mine: mine }
     }
