@@ -13,8 +13,10 @@ fn kconfig() -> String {
         .collect()
 }
 
+/// Started by env(1), which gives Ctrl-C its meaning back where these tests run in a shell's background.
 fn conf(folder: &Path, config: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_allno"));
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_allno")]);
     command.current_dir(folder).args(["conf", "--alldefconfig", "Kconfig"]);
     command.env("ALLNO_STORE", folder.join("store")).env("KCONFIG_CONFIG", config);
     command.env("KERNELVERSION", "6.12.0").env_remove("KCONFIG_ALLCONFIG").env_remove("srctree");
@@ -77,12 +79,12 @@ fn several_at_once_and_an_interrupted_one() {
         "config A\n\tstring\n\tdefault \"$(shell,echo $$ >pid; sleep 1000)\"\n",
     )
     .unwrap();
-    let mut child = conf(folder, "hangs").spawn().unwrap();
+    let child = conf(folder, "hangs").spawn().unwrap();
     let pid = || std::fs::read_to_string(folder.join("pid")).ok().filter(|text| text.ends_with('\n'));
     eventually("the command runs", || pid().is_some());
     let id = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
     rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
-    let status = child.wait().unwrap();
+    let status = wait(child, Duration::from_secs(60)).status;
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(2), "{status:?}");
     // The C tool would leave its command behind as well; the test does not.
     let group = rustix::process::Pid::from_raw(pid().unwrap().trim().parse().unwrap()).unwrap();
