@@ -1,15 +1,19 @@
 //! The compressed forms that the kernel unpacks, each written with the settings its decompressor needs.
 //!
-//! All output depends only on input and level: one thread, no time stamp, no name, no path of code that
-//! differs between processors. gzip goes through flate2's `zlib-rs` backend: it is several times faster
-//! than the default one at the same level, and its match finder hashes the same on every processor.
+//! All output depends only on input and level: no time stamp, no name, no path of code that differs between
+//! processors, and cuts between the threads' parts that hang on the input alone. gzip goes through flate2's
+//! `zlib-rs` backend: it is several times faster than the default one at the same level, and its match finder
+//! hashes the same on every processor.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::str::FromStr;
 
+use liblzma::stream::{Check, Filters, LzmaOptions, MtStreamBuilder};
+
 use crate::error::Error;
-use crate::lz4;
+use crate::parallel;
 
 /// How a segment is compressed. The text form is the name alone for the usual level (`gzip`), or the
 /// name and a level (`gzip:9`).
@@ -29,8 +33,8 @@ pub enum Compression {
         /// 1 to 22.
         level: u32,
     },
-    /// One xz stream with a CRC32, the only check the kernel can do, and no branch filter.
-    /// Kernel option RD_XZ.
+    /// One xz stream of blocks of at most 16 MiB (lib/xz/xz_dec_stream.c takes any number), with a CRC32,
+    /// the only check the kernel can do, and no branch filter. Kernel option RD_XZ.
     Xz {
         /// 0 to 9.
         level: u32,
@@ -138,64 +142,150 @@ impl FromStr for Compression {
 
 /// A writer that compresses what goes through it.
 pub(crate) enum Encoder<W: Write> {
-    None(W),
-    Gzip(flate2::write::GzEncoder<W>),
-    Zstd(zstd::stream::write::Encoder<'static, W>),
-    Xz(liblzma::write::XzEncoder<W>),
-    Lz4(lz4::LegacyEncoder<W>),
+    /// The output without a counter between, so that the kernel can copy into it, and the bytes so far.
+    None(BufWriter<W>, u64),
+    /// gzip and lz4.
+    Chunks(parallel::Encoder<Out<W>>),
+    Zstd(zstd::stream::write::Encoder<'static, Out<W>>),
+    Xz(liblzma::write::XzEncoder<Out<W>>),
 }
 
+/// The output, behind a buffer: a header, a name and its padding are a few bytes each and go out together.
+type Out<W> = BufWriter<Counter<W>>;
+
+/// Bytes by which the output is written.
+const BUFFER_SIZE: usize = 256 << 10;
+/// More threads than zstd (ZSTDMT_NBWORKERS_MAX) or liblzma (LZMA_THREADS_MAX) may be asked for are not used.
+const THREADS_MAX: u32 = 64;
+/// Uncompressed bytes of a block of an xz stream: twice the usual dictionary, so that a usual initramfs has
+/// blocks for several cores.
+const XZ_BLOCK: u64 = 16 << 20;
+
 impl<W: Write> Encoder<W> {
-    /// Starts compressing to `out`. Errors: an impossible level, or what `out` says.
-    pub(crate) fn new(compression: Compression, out: W) -> Result<Self, Error> {
+    /// Starts compressing to `out` on so many threads, at least 1. Errors: an impossible level, or what
+    /// `out` says.
+    pub(crate) fn new(compression: Compression, threads: usize, out: W) -> Result<Self, Error> {
         if let Some(level) = compression.level() {
             compression.with_level(level)?;
         }
+        if compression == Compression::None {
+            return Ok(Encoder::None(BufWriter::with_capacity(BUFFER_SIZE, out), 0));
+        }
+        let out = BufWriter::with_capacity(BUFFER_SIZE, Counter { inner: out, count: 0 });
+        let count = u32::try_from(threads.max(1)).unwrap_or(u32::MAX).min(THREADS_MAX);
         Ok(match compression {
-            Compression::None => Encoder::None(out),
+            Compression::None => unreachable!("answered above"),
             Compression::Gzip { level } => {
-                Encoder::Gzip(flate2::GzBuilder::new().mtime(0).write(out, flate2::Compression::new(level)))
+                Encoder::Chunks(parallel::Encoder::new(parallel::Form::Gzip { level }, threads, out)?)
             }
+            Compression::Lz4 => Encoder::Chunks(parallel::Encoder::new(parallel::Form::Lz4, threads, out)?),
             Compression::Zstd { level } => {
                 let mut encoder = zstd::stream::write::Encoder::new(out, level as i32)?;
                 encoder.include_checksum(true)?;
+                // Never 0: without a thread of its own zstd cuts the input elsewhere.
+                encoder.multithread(count)?;
                 Encoder::Zstd(encoder)
             }
             Compression::Xz { level } => {
-                let stream = liblzma::stream::Stream::new_easy_encoder(level, liblzma::stream::Check::Crc32)
+                let options = LzmaOptions::new_preset(level).map_err(io::Error::from)?;
+                let mut filters = Filters::new();
+                filters.lzma2(&options);
+                let stream = MtStreamBuilder::new()
+                    .threads(count)
+                    .filters(filters)
+                    .block_size(XZ_BLOCK)
+                    .check(Check::Crc32)
+                    .encoder()
                     .map_err(io::Error::from)?;
                 Encoder::Xz(liblzma::write::XzEncoder::new_stream(out, stream))
             }
-            Compression::Lz4 => Encoder::Lz4(lz4::LegacyEncoder::new(out)?),
         })
     }
 
-    /// Writes what is still held back and gives the output back.
-    pub(crate) fn finish(self) -> io::Result<W> {
+    /// Takes up to `size` bytes out of `file`; says how many there were. Where nothing is compressed and `W` is
+    /// a file the kernel copies (copy_file_range(2), which std::io::copy uses).
+    pub(crate) fn copy(&mut self, file: &mut File, size: u64) -> io::Result<u64> {
         match self {
-            Encoder::None(out) => Ok(out),
-            Encoder::Gzip(encoder) => encoder.finish(),
-            Encoder::Zstd(encoder) => encoder.finish(),
-            Encoder::Xz(encoder) => encoder.finish(),
-            Encoder::Lz4(encoder) => encoder.finish(),
+            Encoder::None(out, count) => {
+                let copied = io::copy(&mut file.take(size), out)?;
+                *count += copied;
+                Ok(copied)
+            }
+            Encoder::Chunks(encoder) => encoder.copy(file, size),
+            Encoder::Zstd(encoder) => copy_buffered(file, size, encoder),
+            Encoder::Xz(encoder) => copy_buffered(file, size, encoder),
         }
+    }
+
+    /// Writes what is still held back; the bytes that went out, and the output.
+    pub(crate) fn finish(self) -> io::Result<(u64, W)> {
+        let out = match self {
+            Encoder::None(out, count) => {
+                return Ok((count, out.into_inner().map_err(|error| error.into_error())?));
+            }
+            Encoder::Chunks(encoder) => encoder.finish()?,
+            Encoder::Zstd(encoder) => encoder.finish()?,
+            Encoder::Xz(encoder) => encoder.finish()?,
+        };
+        let counter = out.into_inner().map_err(|error| error.into_error())?;
+        Ok((counter.count, counter.inner))
+    }
+}
+
+fn copy_buffered(file: &mut File, size: u64, out: &mut impl Write) -> io::Result<u64> {
+    let mut reader = BufReader::with_capacity(BUFFER_SIZE, file.take(size));
+    let mut copied = 0;
+    loop {
+        let bytes = match reader.fill_buf() {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if bytes.is_empty() {
+            return Ok(copied);
+        }
+        out.write_all(bytes)?;
+        let count = bytes.len();
+        copied += count as u64;
+        reader.consume(count);
     }
 }
 
 impl<W: Write> Write for Encoder<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Encoder::None(out) => out.write(bytes),
-            Encoder::Gzip(encoder) => encoder.write(bytes),
+            Encoder::None(out, count) => {
+                let written = out.write(bytes)?;
+                *count += written as u64;
+                Ok(written)
+            }
+            Encoder::Chunks(encoder) => encoder.write(bytes),
             Encoder::Zstd(encoder) => encoder.write(bytes),
             Encoder::Xz(encoder) => encoder.write(bytes),
-            Encoder::Lz4(encoder) => encoder.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         // Compressors are not flushed in between: that would only make the output longer.
         Ok(())
+    }
+}
+
+/// A writer that counts what goes through it.
+pub(crate) struct Counter<W> {
+    inner: W,
+    count: u64,
+}
+
+impl<W: Write> Write for Counter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.count += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 
@@ -228,14 +318,14 @@ mod tests {
 
     #[test]
     fn gzip_header_has_no_time_and_no_name() {
-        let encoder = Encoder::new(Compression::Gzip { level: 9 }, Vec::new()).unwrap();
-        let bytes = encoder.finish().unwrap();
+        let encoder = Encoder::new(Compression::Gzip { level: 9 }, 1, Vec::new()).unwrap();
+        let (_, bytes) = encoder.finish().unwrap();
         // RFC 1952, 2.3: ID1 ID2 CM FLG, then MTIME.
         assert_eq!(bytes[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
     }
 
     #[test]
     fn a_level_built_by_hand_is_checked_too() {
-        assert!(Encoder::new(Compression::Gzip { level: 77 }, Vec::new()).is_err());
+        assert!(Encoder::new(Compression::Gzip { level: 77 }, 1, Vec::new()).is_err());
     }
 }

@@ -114,6 +114,38 @@ pub enum Error {
         #[from]
         source: io::Error,
     },
+    /// A line of a list that cannot be understood or packed.
+    #[error("line {line}: {why}")]
+    List {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong, and what to write.
+        why: String,
+    },
+    /// Something below the folder that is unpacked into could not be made or changed.
+    #[error("cannot {doing} {path:?} in the folder: {source}")]
+    Unpack {
+        /// The path below the folder.
+        path: String,
+        /// What was to be done with it.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The image could not be read.
+    #[error("cannot read the image: {source}")]
+    Image {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An archive that cannot be changed.
+    #[error("{} {why}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// A compression that does not exist, or a level it does not have.
     #[error("{0}")]
     Compression(String),

@@ -18,8 +18,11 @@
 //! let mut image = Vec::new();
 //! initramfs::write_image(&[Segment::Bytes(&segment)], &mut image)?;
 //! let mut names = Vec::new();
-//! let summary = initramfs::read_image(&image, 1 << 20, |_segment, entry| names.push(entry.name.to_vec()));
-//! assert!(summary.problems.is_empty());
+//! let mut reader = initramfs::ImageReader::new(&image[..])?; // or of a file
+//! while let Some(entry) = reader.next_entry()? {
+//!     names.push(entry.name().to_vec());
+//! }
+//! assert!(reader.summary().problems.is_empty());
 //! assert_eq!(names, [&b"dev"[..], b"dev/console", b"init"]);
 //! # Ok::<(), initramfs::Error>(())
 //! ```
@@ -72,26 +75,47 @@
 //!
 //! # Reading
 //!
-//! [`ArchiveReader`] and [`read_image`] work over bytes in memory (mapped or read) and borrow from them.
-//! No size field is believed: it is compared with the bytes that are there before anything is done with
-//! it, and unpacking ends at a limit that the caller gives. Names and targets are bytes, not text.
+//! [`ImageReader`] goes over an image entry by entry, in constant memory, and over plain segments by their
+//! headers alone. No size field is believed: it is compared with the bytes that are there before anything
+//! is done with it. Names and targets are bytes, not text.
 
+mod archive;
+mod bytes;
 mod compression;
 mod decompress;
+mod diff;
 mod error;
 mod image;
+mod list;
 mod lz4;
 mod manifest;
 pub mod newc;
+mod parallel;
+mod plan;
 mod problem;
 mod read;
+mod scan;
+mod scratch;
+mod source;
+mod squash;
+mod tree;
+mod unpack;
 mod write;
 
+pub use archive::{Archive, Edited, Found};
 pub use compression::{ALL as COMPRESSIONS, Compression};
 pub use decompress::Form;
+pub use diff::{Aspect, Deviation, Difference, Snapshot};
 pub use error::{Error, Result};
-pub use image::{ImageSummary, Segment, SegmentSummary, read_image, write_image};
+pub use image::{ImageSummary, Segment, SegmentSummary, write_image};
+pub use list::List;
 pub use manifest::{Content, Entry, FILE_SIZE_MAX, Kind, MAJOR_MAX, MINOR_MAX, Manifest, NAME_MAX, PATH_MAX};
 pub use problem::{Fault, Problem};
-pub use read::{ArchiveEntry, ArchiveReader};
-pub use write::{Statistics, pack};
+pub use read::{CopyError, ImageEntry, ImageReader, PROBLEMS_MAX};
+pub use scan::{Listed, ScanOptions, scan, scan_listed};
+pub use scratch::write_file;
+pub use source::Source;
+pub use squash::squash;
+pub use tree::{Applied, Dropped, Name, Node, NodeId, NodeKind, Outcome, Rules, Tree, TreeEntry, plain_path};
+pub use unpack::{Only, Owners, Pattern, Refused, UnpackOptions, Unpacker, Unpacking};
+pub use write::{Packer, Statistics, pack, pack_list};

@@ -59,8 +59,10 @@ pub enum Kind {
     },
     /// A named pipe.
     Fifo,
-    /// Another name of the regular file at this path of the same manifest; mode, owner and time are
-    /// that file's, what the entry itself says of them is not used.
+    /// A socket.
+    Socket,
+    /// Another name of the regular file at this path of the same manifest (in a [`List`](crate::List) also
+    /// of a node); mode, owner and time are that file's, what the entry itself says of them is not used.
     Hardlink(Vec<u8>),
 }
 
@@ -121,6 +123,11 @@ impl Entry {
         Self::new(Kind::Fifo, mode)
     }
 
+    /// A socket.
+    pub fn socket(mode: u32) -> Self {
+        Self::new(Kind::Socket, mode)
+    }
+
     /// Another name of the regular file at `target` of the same manifest.
     pub fn hardlink(target: impl Into<Vec<u8>>) -> Self {
         Self::new(Kind::Hardlink(target.into()), 0)
@@ -151,6 +158,7 @@ impl Entry {
             Kind::CharacterDevice { major, minor } => format!("the character device {major}:{minor}"),
             Kind::BlockDevice { major, minor } => format!("the block device {major}:{minor}"),
             Kind::Fifo => "a named pipe".to_string(),
+            Kind::Socket => "a socket".to_string(),
             Kind::Hardlink(target) => format!("a hard link to /{}", show(target)),
         };
         match &self.origin {
@@ -247,7 +255,7 @@ impl Manifest {
     }
 
     /// The entries with their paths (relative, no leading `/`), in the order they are packed.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&[u8], &Entry)> {
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&[u8], &Entry)> + Clone {
         self.entries
             .iter()
             .map(|(path, held)| (if path == ROOT { b"." } else { path.as_slice() }, &held.entry))
@@ -321,31 +329,36 @@ fn clean_path(given: &[u8]) -> Result<Vec<u8>> {
 
 /// The entry with a cleaned hard-link target, if its values fit the header and the kernel.
 fn check_entry(path: &[u8], mut entry: Entry) -> Result<Entry> {
+    check_values(path, &entry)?;
+    if let Kind::Hardlink(target) = &mut entry.kind {
+        *target = clean_path(target)?;
+    }
+    Ok(entry)
+}
+
+/// Whether the entry's values fit the header and the kernel.
+pub(crate) fn check_values(path: &[u8], entry: &Entry) -> Result<()> {
     let bad = |why: String| Err(Error::Value { path: show(path), why });
     if entry.mode > 0o7777 {
         return bad(format!("mode {:o} has bits above 7777: give the permission bits alone", entry.mode));
     }
-    match &mut entry.kind {
-        Kind::Symlink(target) => {
-            if target.is_empty() || target.contains(&0) || target.len() >= PATH_MAX {
-                return bad("a symbolic link's target has 1 to 4095 bytes and no NUL".into());
-            }
+    match &entry.kind {
+        Kind::Symlink(target) if target.is_empty() || target.contains(&0) || target.len() >= PATH_MAX => {
+            bad("a symbolic link's target has 1 to 4095 bytes and no NUL".into())
         }
-        Kind::CharacterDevice { major, minor } | Kind::BlockDevice { major, minor } => {
-            if *major > MAJOR_MAX || *minor > MINOR_MAX {
-                return bad(format!(
-                    "device {major}:{minor}: the largest major is {MAJOR_MAX}, the largest minor {MINOR_MAX}"
-                ));
-            }
+        Kind::CharacterDevice { major, minor } | Kind::BlockDevice { major, minor }
+            if *major > MAJOR_MAX || *minor > MINOR_MAX =>
+        {
+            bad(format!(
+                "device {major}:{minor}: the largest major is {MAJOR_MAX}, the largest minor {MINOR_MAX}"
+            ))
         }
-        Kind::Hardlink(target) => *target = clean_path(target)?,
         Kind::File(Content::Bytes(bytes)) if bytes.len() as u64 > FILE_SIZE_MAX => {
             let (path, size) = (show(path), bytes.len() as u64);
-            return Err(Error::TooLarge { path, from: "bytes in memory".into(), size });
+            Err(Error::TooLarge { path, from: "bytes in memory".into(), size })
         }
-        Kind::Directory | Kind::File(_) | Kind::Fifo => {}
+        _ => Ok(()),
     }
-    Ok(entry)
 }
 
 #[cfg(test)]

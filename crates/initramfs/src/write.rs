@@ -1,17 +1,19 @@
-//! From a manifest to the bytes of one segment.
+//! From a manifest or a list to the bytes of one segment.
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::compression::{Compression, Encoder};
 use crate::error::{Error, Result, show};
-use crate::manifest::{Content, Entry, FILE_SIZE_MAX, Kind, Manifest};
-use crate::newc::{Header, TRAILER, align, file_type};
+use crate::list::List;
+use crate::manifest::{FILE_SIZE_MAX, Manifest};
+use crate::newc::{Header, TRAILER, align};
+use crate::plan::{Data, Planned, plan};
 
-/// Bytes by which files are read and the output is written.
-const BUFFER_SIZE: usize = 256 << 10;
+/// Bytes of a file that are read at once. One that is smaller goes out with its neighbours.
+const SMALL_FILE: usize = 64 << 10;
 
 /// What packing made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,280 +26,242 @@ pub struct Statistics {
     pub written: u64,
 }
 
-/// Packs `manifest` into one segment: one newc archive that ends with `TRAILER!!!`, compressed as asked.
-/// The same manifest and file contents give the same bytes, on every machine and whoever runs it.
+/// Packs `manifest` into one segment: one newc archive that ends with `TRAILER!!!`, compressed as asked, on
+/// all cores. The same manifest and file contents give the same bytes, on every machine, with any number of
+/// cores and whoever runs it.
 ///
 /// After an error `out` holds a part of a segment that must be thrown away; write to a scratch file and
 /// rename it. Errors: a hard link that leads nowhere, an input that cannot be read, is not a regular
 /// file, changes while it is read or is larger than 4 GiB - 1, early files to be compressed, and what
 /// `out` says.
 pub fn pack<W: Write>(manifest: &Manifest, compression: Compression, out: W) -> Result<Statistics> {
-    manifest.check()?;
-    if compression != Compression::None {
-        refuse_early(manifest)?;
+    Packer::new(compression).pack(manifest, out)
+}
+
+/// As [`pack`], for the entries of a list in their order.
+pub fn pack_list<W: Write>(list: &List, compression: Compression, out: W) -> Result<Statistics> {
+    Packer::new(compression).pack_list(list, out)
+}
+
+/// How a segment is packed.
+#[derive(Clone, Copy, Debug)]
+pub struct Packer {
+    compression: Compression,
+    threads: usize,
+}
+
+impl Packer {
+    /// Compressed so, on as many threads as this process may use cores.
+    pub fn new(compression: Compression) -> Packer {
+        Packer { compression, threads: std::thread::available_parallelism().map_or(1, usize::from) }
     }
-    // A header, a name and its padding are a few bytes each: they go out together.
-    let out = BufWriter::with_capacity(BUFFER_SIZE, out);
-    let encoder = Encoder::new(compression, Counter::new(out))?;
-    let mut archive =
-        Archive { out: Counter::new(encoder), buffer: Vec::new(), inodes: Inodes::new(manifest) };
-    for (path, entry) in manifest.entries() {
-        archive.entry(manifest, path, entry)?;
+
+    /// The same, but compressing on so many threads, at least 1. The bytes are the same.
+    pub fn threads(self, threads: usize) -> Packer {
+        Packer { threads: threads.max(1), ..self }
     }
-    archive.write_header(Header { link_count: 1, ..Header::default() }, TRAILER)?;
-    let uncompressed = archive.out.count;
-    let mut counter = archive.out.inner.finish()?;
-    counter.flush()?;
-    Ok(Statistics { entries: manifest.len() as u64, uncompressed, written: counter.count })
+
+    /// As [`pack`].
+    pub fn pack<W: Write>(self, manifest: &Manifest, out: W) -> Result<Statistics> {
+        manifest.check()?;
+        self.write(&plan(manifest.entries())?, out)
+    }
+
+    /// As [`pack_list`].
+    pub fn pack_list<W: Write>(self, list: &List, out: W) -> Result<Statistics> {
+        self.write(&plan(list.entries())?, out)
+    }
+
+    fn write<W: Write>(self, entries: &[Planned], out: W) -> Result<Statistics> {
+        if self.compression != Compression::None {
+            refuse_early(entries)?;
+        }
+        let mut archive = ArchiveWriter::new(Encoder::new(self.compression, self.threads, out)?);
+        for entry in entries {
+            archive.entry(entry)?;
+        }
+        let (uncompressed, written, mut out) = archive.finish()?;
+        out.flush()?;
+        Ok(Statistics { entries: entries.len() as u64, uncompressed, written })
+    }
 }
 
 /// Directories whose files the kernel reads before it unpacks anything (`find_cpio_data` in
 /// lib/earlycpio.c; its callers in arch/x86/kernel/cpu/microcode and drivers/acpi/tables.c).
 pub(crate) const EARLY: [&[u8]; 2] = [b"kernel/x86/microcode/", b"kernel/firmware/acpi/"];
 
-fn refuse_early(manifest: &Manifest) -> Result<()> {
-    for (path, _) in manifest.entries() {
-        if EARLY.iter().any(|early| path.starts_with(early)) {
+fn refuse_early(entries: &[Planned]) -> Result<()> {
+    for entry in entries {
+        if EARLY.iter().any(|early| entry.name.starts_with(early)) {
             let why = "the kernel looks for this before it can decompress; put it into a segment of its own \
                        with compression none, first in the image";
-            return Err(Error::Value { path: show(path), why: why.into() });
+            return Err(Error::Value { path: show(entry.name), why: why.into() });
         }
     }
     Ok(())
 }
 
-/// The names of one regular file.
-struct Links {
-    count: u32,
-    left: u32,
-    inode: Option<u32>,
-}
-
-/// Gives out inode numbers: 1, 2, 3 in the order of the archive, one for all names of a file.
-struct Inodes<'a> {
-    next: u32,
-    linked: HashMap<&'a [u8], Links>,
-}
-
-impl<'a> Inodes<'a> {
-    fn new(manifest: &'a Manifest) -> Self {
-        let mut linked: HashMap<&[u8], Links> = HashMap::new();
-        for (_, entry) in manifest.entries() {
-            if let Kind::Hardlink(target) = &entry.kind {
-                let links = linked.entry(target).or_insert(Links { count: 1, left: 1, inode: None });
-                links.count += 1;
-                links.left += 1;
-            }
-        }
-        Inodes { next: 1, linked }
-    }
-
-    fn fresh(&mut self) -> u32 {
-        let inode = self.next;
-        self.next += 1;
-        inode
-    }
-
-    /// Inode number and link count of the file at `path`, and whether this is its last name.
-    fn of_file(&mut self, path: &[u8]) -> (u32, u32, bool) {
-        let fresh = self.next;
-        let Some(links) = self.linked.get_mut(path) else { return (self.fresh(), 1, true) };
-        let inode = *links.inode.get_or_insert(fresh);
-        if inode == fresh {
-            self.next += 1;
-        }
-        links.left -= 1;
-        (inode, links.count, links.left == 0)
-    }
-}
-
-struct Archive<'a, W: Write> {
-    out: Counter<W>,
+/// Writes one newc archive, entry by entry.
+pub(crate) struct ArchiveWriter<W: Write> {
+    out: Encoder<W>,
+    /// Bytes of the archive so far.
+    count: u64,
     buffer: Vec<u8>,
-    inodes: Inodes<'a>,
 }
 
-impl<W: Write> Archive<'_, W> {
-    fn entry(&mut self, manifest: &Manifest, path: &[u8], entry: &Entry) -> Result<()> {
-        match &entry.kind {
-            Kind::Directory => {
-                // 2, as usr/gen_init_cpio.c writes it: nothing reads a directory's count, and the real
-                // one would change with every segment appended.
-                self.node(path, entry, file_type::DIRECTORY, 2, (0, 0))
-            }
-            Kind::CharacterDevice { major, minor } => {
-                self.node(path, entry, file_type::CHARACTER, 1, (*major, *minor))
-            }
-            Kind::BlockDevice { major, minor } => {
-                self.node(path, entry, file_type::BLOCK, 1, (*major, *minor))
-            }
-            Kind::Fifo => self.node(path, entry, file_type::FIFO, 1, (0, 0)),
-            Kind::Symlink(target) => {
-                let inode = self.inodes.fresh();
-                let header = header(entry, file_type::SYMLINK, inode, 1);
-                self.write_header(Header { size: target.len() as u32, ..header }, path)?;
-                self.out.write_all(target)?;
-                self.pad()
-            }
-            Kind::File(content) => self.file(path, entry, path, content),
-            Kind::Hardlink(target) => match manifest.get(target) {
-                Some(file @ Entry { kind: Kind::File(content), .. }) => {
-                    self.file(path, file, target, content)
-                }
-                _ => unreachable!("Manifest::check has seen the target"),
-            },
-        }
+impl<W: Write> ArchiveWriter<W> {
+    pub(crate) fn new(out: Encoder<W>) -> Self {
+        ArchiveWriter { out, count: 0, buffer: Vec::new() }
     }
 
-    /// An entry without data.
-    fn node(&mut self, path: &[u8], entry: &Entry, kind: u32, links: u32, node: (u32, u32)) -> Result<()> {
-        let inode = self.inodes.fresh();
-        let header = header(entry, kind, inode, links);
-        self.write_header(Header { node_major: node.0, node_minor: node.1, ..header }, path)
+    /// Writes one entry as it was planned; its header, and the byte of the archive at which that stands.
+    pub(crate) fn entry(&mut self, entry: &Planned) -> Result<(Header, u64)> {
+        let Planned { name, header, data } = *entry;
+        let at = self.count;
+        let header = match data {
+            Data::Nothing => header,
+            Data::Bytes(bytes) => Header { size: bytes.len() as u32, ..header },
+            Data::File(from) => return Ok((self.file(name, header, from)?, at)),
+        };
+        self.header(header, name)?;
+        if let Data::Bytes(bytes) = data {
+            self.bytes(bytes)?;
+            self.pad()?;
+        }
+        Ok((header, at))
     }
 
-    /// One name of a regular file. The data stands at the last name, as GNU cpio has it: readers that
-    /// look at one entry after the other then know that an empty first name is not an empty file.
-    fn file(&mut self, path: &[u8], entry: &Entry, target: &[u8], content: &Content) -> Result<()> {
-        let (inode, links, last) = self.inodes.of_file(target);
-        let header = header(entry, file_type::REGULAR, inode, links);
-        if !last {
-            return self.write_header(header, path);
-        }
-        match content {
-            Content::Bytes(bytes) => {
-                self.write_header(Header { size: bytes.len() as u32, ..header }, path)?;
-                self.out.write_all(bytes)?;
-            }
-            Content::Path(from) => self.file_from(path, header, from)?,
-        }
-        self.pad()
-    }
-
-    /// Header and content of a file that is read now. Exactly the bytes that the header announces go
-    /// out; a file that has fewer or more by then is an error.
-    fn file_from(&mut self, path: &[u8], header: Header, from: &Path) -> Result<()> {
+    /// Header and content of a file that is read now.
+    fn file(&mut self, name: &[u8], header: Header, from: &Path) -> Result<Header> {
         let unreadable = |source| Error::Read { path: from.into(), source };
-        // Looked at before it is opened: opening a named pipe would wait for a writer.
-        if !std::fs::metadata(from).map_err(unreadable)?.is_file() {
-            return Err(Error::NotAFile { path: show(path), from: from.into() });
+        // Opening a named pipe would wait for a writer; so opened it does not, and is refused below.
+        let file = File::options().read(true).custom_flags(NONBLOCK).open(from).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(Error::NotAFile { path: show(name), from: from.into() });
         }
-        let mut file = File::open(from).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
+        let size = metadata.len();
         if size > FILE_SIZE_MAX {
-            return Err(Error::TooLarge { path: show(path), from: from.display().to_string(), size });
+            return Err(Error::TooLarge { path: show(name), from: from.display().to_string(), size });
         }
-        self.write_header(Header { size: size as u32, ..header }, path)?;
-        self.buffer.resize(BUFFER_SIZE, 0);
-        let mut left = size;
-        let changed = |found| Error::Changed { path: show(path), from: from.into(), expected: size, found };
-        loop {
-            let read = match file.read(&mut self.buffer) {
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(unreadable(error)),
+        let header = Header { size: size as u32, ..header };
+        self.header(header, name)?;
+        self.content(name, from, file, size)?;
+        self.pad()?;
+        Ok(header)
+    }
+
+    /// Exactly the bytes that the header announces; a file that has fewer or more by now is an error.
+    fn content(&mut self, name: &[u8], from: &Path, mut file: File, size: u64) -> Result<()> {
+        let unreadable = |source| Error::Read { path: from.into(), source };
+        let changed = |found| Error::Changed { path: show(name), from: from.into(), expected: size, found };
+        if size < SMALL_FILE as u64 {
+            // One byte more than it should have, so that one look tells.
+            self.buffer.resize(SMALL_FILE, 0);
+            let read = read_full(&mut file, &mut self.buffer[..=size as usize], size as usize)
+                .map_err(unreadable)?;
+            return match (read as u64).cmp(&size) {
+                std::cmp::Ordering::Less => Err(changed("fewer were there")),
+                std::cmp::Ordering::Greater => Err(changed("more were there")),
+                std::cmp::Ordering::Equal => {
+                    self.out.write_all(&self.buffer[..read])?;
+                    self.count += read as u64;
+                    Ok(())
+                }
             };
-            match (read as u64, left) {
-                (0, 0) => return Ok(()),
-                (0, _) => return Err(changed("fewer were there")),
-                (read, left) if read > left => return Err(changed("more were there")),
-                _ => {}
-            }
-            self.out.write_all(&self.buffer[..read])?;
-            left -= read as u64;
+        }
+        // What fails here may be the file or the output; the file is told by reading on below.
+        let copied = self.out.copy(&mut file, size)?;
+        self.count += copied;
+        match (copied == size, read_full(&mut file, &mut [0], 1).map_err(unreadable)?) {
+            (true, 0) => Ok(()),
+            (true, _) => Err(changed("more were there")),
+            (false, _) => Err(changed("fewer were there")),
         }
     }
 
-    fn write_header(&mut self, header: Header, name: &[u8]) -> Result<()> {
+    /// Header and name of an entry, whose size field says how much data will follow.
+    pub(crate) fn header(&mut self, header: Header, name: &[u8]) -> Result<()> {
         let header = Header { name_size: name.len() as u32 + 1, ..header };
-        self.out.write_all(&header.to_bytes())?;
-        self.out.write_all(name)?;
-        self.out.write_all(&[0])?;
+        self.bytes(&header.to_bytes())?;
+        self.bytes(name)?;
+        self.bytes(&[0])?;
         self.pad()
     }
 
-    fn pad(&mut self) -> Result<()> {
-        let padding = (align(self.out.count) - self.out.count) as usize;
-        Ok(self.out.write_all(&[0; 3][..padding])?)
+    /// A part of the data; [`pad`](Self::pad) behind the last.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes)?;
+        self.count += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// NULs up to where the next header may stand.
+    pub(crate) fn pad(&mut self) -> Result<()> {
+        let padding = (align(self.count) - self.count) as usize;
+        self.bytes(&[0; 3][..padding])
+    }
+
+    /// Ends an archive; another may follow.
+    pub(crate) fn trailer(&mut self) -> Result<()> {
+        self.header(Header { link_count: 1, ..Header::default() }, TRAILER)
+    }
+
+    /// Writes the trailer and what is held back: the archive's bytes, those that went out, the output.
+    pub(crate) fn finish(mut self) -> Result<(u64, u64, W)> {
+        self.trailer()?;
+        let (written, out) = self.out.finish()?;
+        Ok((self.count, written, out))
     }
 }
 
-fn header(entry: &Entry, kind: u32, inode: u32, link_count: u32) -> Header {
-    Header {
-        inode,
-        mode: kind | entry.mode,
-        uid: entry.uid,
-        gid: entry.gid,
-        link_count,
-        mtime: entry.mtime,
-        ..Header::default()
-    }
-}
+/// O_NONBLOCK of open(2).
+const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
 
-/// A writer that counts what goes through it.
-pub(crate) struct Counter<W> {
-    pub(crate) inner: W,
-    pub(crate) count: u64,
-}
-
-impl<W> Counter<W> {
-    pub(crate) fn new(inner: W) -> Self {
-        Counter { inner, count: 0 }
+/// Reads until the buffer is full or the file ends. A regular file gives less than was asked for at its end
+/// only: with `enough` bytes there, such an answer is the last, so that mostly one call will do.
+fn read_full(file: &mut File, buffer: &mut [u8], enough: usize) -> io::Result<usize> {
+    let mut read = 0;
+    while read < buffer.len() {
+        match file.read(&mut buffer[read..]) {
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        if read >= enough {
+            break;
+        }
     }
-}
-
-impl<W: Write> Write for Counter<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.count += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
+    Ok(read)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// An output that resizes a file as soon as something is written to it: the file changes after its
-    /// size went into the header and before its bytes are read.
-    struct Meddler<'a> {
-        file: &'a File,
-        size: u64,
-    }
-
-    impl Write for Meddler<'_> {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.file.set_len(self.size)?;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// Packs a file of 10 bytes that has `size` bytes once its header is out.
-    fn pack_while_resized(size: u64) -> Result<String> {
+    /// Packs a file of `size` bytes whose header announces `announced`.
+    fn packed(announced: u64, size: u64) -> Result<()> {
         let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().set_len(10).unwrap();
-        let mut manifest = Manifest::new();
-        manifest.add("log", Entry::file(0o644, file.path()))?;
-        let out = Counter::new(Meddler { file: file.as_file(), size });
-        let mut archive = Archive { out, buffer: Vec::new(), inodes: Inodes::new(&manifest) };
-        let from = file.path().display().to_string();
-        archive.entry(&manifest, b"log", manifest.get("log").unwrap()).map(|()| from)
+        file.as_file().set_len(size).unwrap();
+        let encoder = Encoder::new(Compression::None, 1, io::sink()).unwrap();
+        let mut archive = ArchiveWriter::new(encoder);
+        let result = archive.content(b"log", file.path(), file.reopen().unwrap(), announced);
+        assert!(result.is_err() || archive.count == announced);
+        result
     }
 
     #[test]
     fn a_file_that_changes_while_it_is_packed_is_an_error() {
-        pack_while_resized(10).unwrap();
-        for size in [0, 9, 11, 1 << 20] {
-            let error = pack_while_resized(size).unwrap_err();
-            assert!(matches!(error, Error::Changed { expected: 10, .. }), "{size}: {error}");
+        const LARGE: u64 = 1 << 20;
+        for same in [0, 1, 10, SMALL_FILE as u64 - 1, SMALL_FILE as u64, LARGE] {
+            packed(same, same).unwrap();
+        }
+        for (announced, size) in
+            [(10, 0), (10, 9), (10, 11), (10, LARGE), (LARGE, 0), (LARGE, LARGE - 1), (LARGE, LARGE + 1)]
+        {
+            let error = packed(announced, size).unwrap_err();
+            assert!(matches!(error, Error::Changed { expected, .. } if expected == announced), "{error}");
             let message = error.to_string();
             assert!(message.contains("/log") && message.contains("pack again"), "{message}");
         }
