@@ -1,17 +1,18 @@
-//! Unpacking one compressed segment out of the middle of an image.
+//! Unpacking one compressed segment out of the middle of an image, a buffer at a time.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 
-use crate::lz4;
+use crate::lz4::LegacyDecoder;
 use crate::problem::Fault;
+use crate::source::{Source, Window};
 
 /// The largest zstd window that is unpacked, as a power of two: 128 MiB, as in the kernel
 /// (`ZSTD_WINDOWLOG_LIMIT_DEFAULT` in include/linux/zstd_lib.h) and in the zstd tool without `--long`.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
-/// Memory that an xz stream may ask for. Level 9 needs 65 MiB.
+/// Memory that an xz or lzma stream may ask for. Level 9 needs 65 MiB.
 const XZ_MEMORY_MAX: u64 = 256 << 20;
-/// What LZ4 can grow to: a byte of compressed data stands for at most 255.
-const LZ4_RATIO_MAX: usize = 255;
+/// Bytes that are unpacked at once: they still lie in the processor's cache when they are looked at.
+const BUFFER_SIZE: usize = 128 << 10;
 
 /// How a segment is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +25,10 @@ pub enum Form {
     Zstd,
     /// xz.
     Xz,
+    /// lzma, the one stream of the LZMA utilities.
+    Lzma,
+    /// bzip2.
+    Bzip2,
     /// LZ4 in its legacy frame.
     Lz4,
     /// A form the kernel may know and this reader does not, by its name.
@@ -38,6 +43,8 @@ impl Form {
             Form::Gzip => "gzip",
             Form::Zstd => "zstd",
             Form::Xz => "xz",
+            Form::Lzma => "lzma",
+            Form::Bzip2 => "bzip2",
             Form::Lz4 => "lz4",
             Form::Unsupported(name) => name,
         }
@@ -51,110 +58,209 @@ impl Form {
             [0x28, 0xb5] => Some(Form::Zstd),
             [0xfd, 0x37] => Some(Form::Xz),
             [0x02, 0x21] => Some(Form::Lz4),
+            [0x42, 0x5a] => Some(Form::Bzip2),
+            [0x5d, 0x00] => Some(Form::Lzma),
             [0x1f, 0x9e] => Some(Form::Unsupported("old gzip")),
-            [0x42, 0x5a] => Some(Form::Unsupported("bzip2")),
-            [0x5d, 0x00] => Some(Form::Unsupported("lzma")),
             [0x89, 0x4c] => Some(Form::Unsupported("lzo")),
             _ => None,
         }
     }
 }
 
-/// A segment unpacked as far as it could be.
-pub(crate) struct Unpacked {
-    /// What came out.
-    pub data: Vec<u8>,
-    /// Compressed bytes used.
-    pub used: usize,
-    /// Why there is no more, or what the kernel would not like.
-    pub fault: Option<Fault>,
+/// Why bytes do not come: the source cannot be read, or what it holds is wrong.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    Io(io::Error),
+    Fault(Fault),
 }
 
-/// Unpacks the segment of this form that begins `bytes`, to at most `limit` bytes.
-pub(crate) fn decompress(form: Form, bytes: &[u8], limit: u64) -> Unpacked {
-    let mut rest = bytes;
-    let mut data = Vec::new();
-    let result = match form {
-        Form::Plain => Err(Fault::NoMagic),
-        Form::Unsupported(name) => Err(Fault::Unsupported(name)),
-        Form::Gzip => {
-            let mut decoder = flate2::bufread::GzDecoder::new(rest);
-            let result = read_limited(&mut decoder, limit, &mut data);
-            rest = decoder.into_inner();
-            result
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Broken::Io(error)
+    }
+}
+
+impl From<Fault> for Broken {
+    fn from(fault: Fault) -> Self {
+        Broken::Fault(fault)
+    }
+}
+
+enum Decoder<S: Source> {
+    Gzip(flate2::bufread::GzDecoder<Window<S>>),
+    Zstd(zstd::stream::read::Decoder<'static, Window<S>>),
+    /// xz and lzma.
+    Xz(liblzma::bufread::XzDecoder<Window<S>>),
+    Bzip2(bzip2::bufread::BzDecoder<Window<S>>),
+    Lz4(LegacyDecoder<S>),
+}
+
+impl<S: Source> Decoder<S> {
+    fn new(form: Form, window: Window<S>) -> io::Result<Result<Self, Fault>> {
+        use liblzma::stream::Stream;
+        let xz = |stream: Result<Stream, liblzma::stream::Error>, window| -> io::Result<Self> {
+            Ok(Decoder::Xz(liblzma::bufread::XzDecoder::new_stream(window, stream?)))
+        };
+        Ok(Ok(match form {
+            Form::Plain => return Ok(Err(Fault::NoMagic)),
+            Form::Unsupported(name) => return Ok(Err(Fault::Unsupported(name))),
+            Form::Gzip => Decoder::Gzip(flate2::bufread::GzDecoder::new(window)),
+            Form::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(window)?.single_frame();
+                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+                Decoder::Zstd(decoder)
+            }
+            Form::Xz => xz(Stream::new_stream_decoder(XZ_MEMORY_MAX, 0), window)?,
+            Form::Lzma => xz(Stream::new_lzma_decoder(XZ_MEMORY_MAX), window)?,
+            Form::Bzip2 => Decoder::Bzip2(bzip2::bufread::BzDecoder::new(window)),
+            Form::Lz4 => Decoder::Lz4(LegacyDecoder::new(window)),
+        }))
+    }
+
+    fn window(&self) -> &Window<S> {
+        match self {
+            Decoder::Gzip(decoder) => decoder.get_ref(),
+            Decoder::Zstd(decoder) => decoder.get_ref(),
+            Decoder::Xz(decoder) => decoder.get_ref(),
+            Decoder::Bzip2(decoder) => decoder.get_ref(),
+            Decoder::Lz4(decoder) => decoder.get_ref(),
         }
-        Form::Zstd => zstd::stream::read::Decoder::with_buffer(rest).map_err(damaged).and_then(|decoder| {
-            let mut decoder = decoder.single_frame();
-            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(damaged)?;
-            let result = read_limited(&mut decoder, limit, &mut data);
-            rest = decoder.finish();
-            result
-        }),
-        Form::Xz => xz(&mut rest, limit, &mut data),
-        Form::Lz4 => lz4_legacy(&mut rest, limit, &mut data),
-    };
-    Unpacked { data, used: bytes.len() - rest.len(), fault: result.err() }
-}
-
-fn damaged(error: io::Error) -> Fault {
-    Fault::Damaged(error.to_string())
-}
-
-/// Reads to the end, but no more than `limit` bytes. `data` grows with what is really there.
-fn read_limited(reader: &mut impl Read, limit: u64, data: &mut Vec<u8>) -> Result<(), Fault> {
-    reader.take(limit.saturating_add(1)).read_to_end(data).map_err(damaged)?;
-    within(limit, data)
-}
-
-fn within(limit: u64, data: &mut Vec<u8>) -> Result<(), Fault> {
-    if data.len() as u64 > limit {
-        data.truncate(limit as usize);
-        return Err(Fault::Limit(limit));
-    }
-    Ok(())
-}
-
-fn xz(rest: &mut &[u8], limit: u64, data: &mut Vec<u8>) -> Result<(), Fault> {
-    // The .xz format, 2.1.1.2: the second flag byte names the check; the kernel does none (0) and
-    // CRC32 (1) (dec_stream_header in lib/xz/xz_dec_stream.c).
-    let check = rest.get(7).copied();
-    let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_MAX, 0)
-        .map_err(|error| damaged(error.into()))?;
-    let mut decoder = liblzma::bufread::XzDecoder::new_stream(*rest, stream);
-    let result = read_limited(&mut decoder, limit, data);
-    let used = decoder.total_in() as usize;
-    rest.consume(used.min(rest.len()));
-    result?;
-    match check {
-        Some(0 | 1) => Ok(()),
-        _ => Err(Fault::XzCheck),
     }
 }
 
-/// As `unlz4` in lib/decompress_unlz4.c: blocks up to a size of 0 or the end of the bytes; the magic may
-/// come again between blocks.
-fn lz4_legacy(rest: &mut &[u8], limit: u64, data: &mut Vec<u8>) -> Result<(), Fault> {
-    let cut = || Fault::Damaged("an LZ4 block ends early".into());
-    if !rest.starts_with(&lz4::MAGIC) {
-        return Err(Fault::Damaged("not LZ4's legacy frame, the only one the kernel reads (lz4 -l)".into()));
-    }
-    let mut block = Vec::new();
-    while let Some(word) = rest.first_chunk::<4>() {
-        let size = u32::from_le_bytes(*word) as usize;
-        if *word == lz4::MAGIC {
-            rest.consume(4);
-            continue;
+impl<S: Source> Read for Decoder<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Decoder::Gzip(decoder) => decoder.read(buffer),
+            Decoder::Zstd(decoder) => decoder.read(buffer),
+            Decoder::Xz(decoder) => decoder.read(buffer),
+            Decoder::Bzip2(decoder) => decoder.read(buffer),
+            Decoder::Lz4(decoder) => decoder.read(buffer),
         }
-        if size == 0 {
-            break;
-        }
-        let compressed = rest[4..].get(..size).ok_or_else(cut)?;
-        block.resize(lz4::BLOCK_SIZE.min(size.saturating_mul(LZ4_RATIO_MAX)), 0);
-        let unpacked = lz4_flex::block::decompress_into(compressed, &mut block)
-            .map_err(|error| Fault::Damaged(error.to_string()))?;
-        data.extend_from_slice(&block[..unpacked]);
-        rest.consume(4 + size);
-        within(limit, data)?;
     }
-    Ok(())
+}
+
+/// What a compressed segment unpacks to, read from its start to its end.
+pub(crate) struct Unpacked<S: Source> {
+    decoder: Decoder<S>,
+    /// An xz stream whose check the kernel cannot do.
+    wrong_check: bool,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// The unpacked byte that is read next.
+    position: u64,
+    /// Bytes that may still be unpacked.
+    room: u64,
+    limit: u64,
+    ended: bool,
+}
+
+impl<S: Source> Unpacked<S> {
+    /// Unpacks the segment of this form at which `window` stands, up to `room` bytes; `limit` is the
+    /// number that an error names.
+    pub(crate) fn new(form: Form, mut window: Window<S>, room: u64, limit: u64) -> Result<Self, Broken> {
+        // The .xz format, 2.1.1.2: the second flag byte names the check; the kernel does none (0) and
+        // CRC32 (1) (dec_stream_header in lib/xz/xz_dec_stream.c).
+        let wrong_check = form == Form::Xz && !matches!(window.fill(8)?.get(7), Some(0 | 1));
+        Ok(Unpacked {
+            decoder: Decoder::new(form, window)??,
+            wrong_check,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            position: 0,
+            room,
+            limit,
+            ended: false,
+        })
+    }
+
+    /// The unpacked byte that is read next.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Bytes unpacked so far, whether they were read or not.
+    pub(crate) fn unpacked(&self) -> u64 {
+        self.position + (self.end - self.start) as u64
+    }
+
+    /// The byte of the image behind what was used of it.
+    pub(crate) fn image_position(&self) -> u64 {
+        self.decoder.window().position()
+    }
+
+    /// Whether it is an xz stream whose check the kernel cannot do.
+    pub(crate) fn wrong_check(&self) -> bool {
+        self.wrong_check
+    }
+
+    /// The next bytes: `wanted` or more, unless the end is nearer. `wanted` is at most some KiB.
+    pub(crate) fn fill(&mut self, wanted: usize) -> Result<&[u8], Broken> {
+        while self.end - self.start < wanted && !self.ended {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            self.buffer.resize(BUFFER_SIZE, 0);
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let read = self.decode(&mut buffer[self.end..]);
+            self.buffer = buffer;
+            self.end += read?;
+        }
+        Ok(&self.buffer[self.start..self.end])
+    }
+
+    fn decode(&mut self, buffer: &mut [u8]) -> Result<usize, Broken> {
+        let read = loop {
+            match self.decoder.read(buffer) {
+                Ok(read) => break read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if self.decoder.window().failed() => return Err(Broken::Io(error)),
+                Err(error) => return Err(Fault::Damaged(error.to_string()).into()),
+            }
+        };
+        self.ended = read == 0;
+        match self.room.checked_sub(read as u64) {
+            Some(room) => self.room = room,
+            None => return Err(Fault::Limit(self.limit).into()),
+        }
+        Ok(read)
+    }
+
+    pub(crate) fn consume(&mut self, count: usize) {
+        let count = count.min(self.end - self.start);
+        self.start += count;
+        self.position += count as u64;
+    }
+
+    /// Goes on behind `count` bytes; how many there were.
+    pub(crate) fn skip(&mut self, count: u64) -> Result<u64, Broken> {
+        let mut left = count;
+        while left > 0 {
+            let there = self.fill(1)?.len() as u64;
+            if there == 0 {
+                break;
+            }
+            let step = there.min(left);
+            self.consume(step as usize);
+            left -= step;
+        }
+        Ok(count - left)
+    }
+
+    /// Some of the next bytes; 0 only at the end.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Broken> {
+        // What is large is unpacked to where it is wanted.
+        if self.start == self.end && buffer.len() >= BUFFER_SIZE / 2 && !self.ended {
+            let read = self.decode(buffer)?;
+            self.position += read as u64;
+            return Ok(read);
+        }
+        let there = self.fill(1)?;
+        let taken = there.len().min(buffer.len());
+        buffer[..taken].copy_from_slice(&there[..taken]);
+        self.consume(taken);
+        Ok(taken)
+    }
 }

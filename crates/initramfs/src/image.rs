@@ -1,15 +1,15 @@
-//! Joining segments into the one image that a boot loader hands to the kernel, and reading such an image.
+//! Joining segments into the one image that a boot loader hands to the kernel, and what is known of an image.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::decompress::{Form, decompress};
+use crate::decompress::Form;
 use crate::error::{Error, Result};
 use crate::newc;
 use crate::problem::{Fault, Problem};
-use crate::read::{ArchiveEntry, ArchiveReader};
-use crate::write::EARLY;
+use crate::read::ImageReader;
+use crate::source::{Source, Window};
 
 /// NULs after every segment, before those that align the next one. An LZ4 legacy segment has no end
 /// mark: `unlz4` in lib/decompress_unlz4.c takes what follows for the size of a block, and stops at 0.
@@ -44,7 +44,7 @@ pub fn write_image<W: Write>(segments: &[Segment], out: &mut W) -> Result<u64> {
     for (at, segment) in segments.iter().enumerate() {
         written += match segment {
             Segment::Bytes(bytes) => {
-                check_head(at, "in memory", bytes)?;
+                check_segment(at, "in memory", *bytes)?;
                 out.write_all(bytes)?;
                 bytes.len() as u64
             }
@@ -60,39 +60,44 @@ pub fn write_image<W: Write>(segments: &[Segment], out: &mut W) -> Result<u64> {
 
 fn copy_file<W: Write>(at: usize, path: &Path, out: &mut W) -> Result<u64> {
     let unreadable = |source| Error::Read { path: path.into(), source };
-    let mut head = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(HEAD_SIZE).read_to_end(&mut head).map_err(unreadable)?;
-    check_head(at, &path.display().to_string(), &head)?;
-    // Opened again rather than sought back, so that nothing here depends on a position.
+    // Reading by position leaves the file where it is: at its start.
     let mut file = File::open(path).map_err(unreadable)?;
+    check_segment(at, &path.display().to_string(), &file)?;
     Ok(io::copy(&mut file, out)?)
 }
 
-/// Bytes of a segment that are looked at before it is taken: enough for the first names of an archive.
-const HEAD_SIZE: u64 = 64 << 10;
+/// Bytes of a segment in which it must begin.
+const HEAD_SIZE: usize = 64 << 10;
 
 /// Refuses what cannot be a segment, or not at this place (counted from 0).
-fn check_head(at: usize, name: &str, head: &[u8]) -> Result<()> {
+fn check_segment<S: Source + Clone>(at: usize, name: &str, source: S) -> Result<()> {
     let bad = |why| Err(Error::Segment { number: at + 1, name: name.into(), why });
+    let unreadable = |error| Error::Read { path: name.into(), source: error };
+    let mut window = Window::new(source.clone(), source.size().map_err(unreadable)?, 0);
+    let head = window.fill(HEAD_SIZE).map_err(unreadable)?;
     let Some(start) = head.iter().position(|byte| *byte != 0) else {
         return bad("holds nothing; leave it out or pack it again");
     };
     if Form::of_compressed(&head[start..]).is_some() {
         return Ok(());
     }
-    let mut reader = ArchiveReader::new(head);
-    let early = reader.any(|entry| EARLY.iter().any(|early| entry.name.starts_with(early)));
-    if early && at > 0 {
+    let mut reader = ImageReader::new(source).map_err(unreadable)?;
+    while reader.next_entry().map_err(unreadable)?.is_some() {
+        let [first] = &reader.summary().segments[..] else { break };
+        if first.early {
+            break;
+        }
+    }
+    let summary = reader.into_summary();
+    if at > 0 && summary.segments.iter().any(|segment| segment.early) {
         return bad("holds microcode or ACPI tables, which the kernel looks for at the start of the image \
                     alone; put this segment first");
     }
-    let first = reader.problems().first().filter(|problem| problem.offset == start as u64);
+    let first = summary.problems.first().filter(|problem| problem.offset == start as u64);
     match first.map(|problem| &problem.fault) {
         Some(Fault::OldFormat) => bad("is an old portable archive, which the kernel does not read; \
                                        make it with cpio -H newc"),
         Some(Fault::NoMagic | Fault::Unaligned | Fault::NotHexadecimal(_)) => bad(UNKNOWN),
-        None if head[start] != b'0' => bad(UNKNOWN),
         _ => Ok(()),
     }
 }
@@ -115,6 +120,9 @@ pub struct SegmentSummary {
     pub entries: u64,
     /// Whether it ends with `TRAILER!!!`.
     pub trailer: bool,
+    /// Whether it holds microcode or ACPI tables where the kernel looks for them before it unpacks
+    /// anything: in plain archives that no compressed one precedes.
+    pub early: bool,
 }
 
 /// What an image holds and what is wrong with it.
@@ -122,8 +130,11 @@ pub struct SegmentSummary {
 pub struct ImageSummary {
     /// The segments in their order, up to the first that could not be read.
     pub segments: Vec<SegmentSummary>,
-    /// What is wrong, in the order of the bytes. Empty for an image that the kernel takes as written.
+    /// What is wrong, in the order in which it was met. Empty for an image that the kernel takes as
+    /// written.
     pub problems: Vec<Problem>,
+    /// How many more problems there were than are kept ([`PROBLEMS_MAX`](crate::PROBLEMS_MAX)).
+    pub problems_left_out: u64,
 }
 
 impl ImageSummary {
@@ -131,115 +142,9 @@ impl ImageSummary {
     pub fn entries(&self) -> u64 {
         self.segments.iter().map(|segment| segment.entries).sum()
     }
-}
 
-/// Reads a whole image: NULs, plain archives and compressed ones in any order, as `unpack_to_rootfs` in
-/// init/initramfs.c does. `visit` gets each entry with the number of its segment (from 0); the entry's
-/// offset is in the segment's unpacked data, or in the image for a plain segment.
-///
-/// All compressed segments together may unpack to `limit` bytes; one of them is in memory at a time.
-/// Reading ends at the first fault that would end it in the kernel, or at the limit.
-pub fn read_image(image: &[u8], limit: u64, mut visit: impl FnMut(usize, &ArchiveEntry)) -> ImageSummary {
-    let mut summary = ImageSummary::default();
-    let mut limit_left = limit;
-    let mut at = 0;
-    loop {
-        at = skip_nuls(image, at);
-        let number = summary.segments.len();
-        let mut visit = |entry: &ArchiveEntry| visit(number, entry);
-        let segment = match image.get(at) {
-            None => break,
-            Some(b'0') => read_plain(image, at, &mut summary.problems, &mut visit),
-            Some(_) => match Form::of_compressed(&image[at..]) {
-                Some(form) => {
-                    let room = (limit_left, limit);
-                    read_compressed(form, image, at, room, &mut summary.problems, &mut visit)
-                }
-                None => {
-                    summary.problems.push(problem(at, Fault::NoMagic));
-                    break;
-                }
-            },
-        };
-        summary.segments.push(segment);
-        if stopped(&summary.problems) {
-            break;
-        }
-        if segment.form != Form::Plain {
-            limit_left -= segment.unpacked;
-        }
-        // Every form takes at least its magic, so this ends.
-        at += segment.size as usize;
+    /// The problem at which the reading ended before the bytes did.
+    pub fn stopped_at(&self) -> Option<&Problem> {
+        self.problems.last().filter(|problem| problem.fault.stops())
     }
-    summary
-}
-
-/// The first byte from `at` on that is not a NUL, or the end.
-fn skip_nuls(bytes: &[u8], at: usize) -> usize {
-    at + bytes[at..].iter().take_while(|byte| **byte == 0).count()
-}
-
-fn stopped(problems: &[Problem]) -> bool {
-    problems.last().is_some_and(|problem| problem.fault.stops())
-}
-
-fn problem(at: usize, fault: Fault) -> Problem {
-    Problem { offset: at as u64, inside: None, name: None, fault }
-}
-
-fn read_plain(
-    image: &[u8],
-    at: usize,
-    problems: &mut Vec<Problem>,
-    visit: &mut impl FnMut(&ArchiveEntry),
-) -> SegmentSummary {
-    let mut reader = ArchiveReader::starting_at(image, at);
-    let entries = reader.by_ref().inspect(visit).count() as u64;
-    let size = (reader.offset() - at) as u64;
-    let trailer = reader.has_trailer();
-    problems.extend(reader.into_problems());
-    SegmentSummary { offset: at as u64, size, form: Form::Plain, unpacked: size, entries, trailer }
-}
-
-/// `room`: bytes that may still be unpacked, and the whole limit for the message.
-fn read_compressed(
-    form: Form,
-    image: &[u8],
-    at: usize,
-    room: (u64, u64),
-    problems: &mut Vec<Problem>,
-    visit: &mut impl FnMut(&ArchiveEntry),
-) -> SegmentSummary {
-    let unpacked = decompress(form, &image[at..], room.0);
-    let data = &unpacked.data;
-    let mut summary = SegmentSummary {
-        offset: at as u64,
-        size: unpacked.used as u64,
-        form,
-        unpacked: data.len() as u64,
-        entries: 0,
-        trailer: false,
-    };
-    let mut found = Vec::new();
-    // One compressed segment may hold several archives, and NULs.
-    let mut inner = skip_nuls(data, 0);
-    while inner < data.len() {
-        if data[inner] != b'0' {
-            found.push(problem(inner, Fault::JunkInside));
-            break;
-        }
-        let part = read_plain(data, inner, &mut found, visit);
-        summary.entries += part.entries;
-        summary.trailer = part.trailer;
-        if stopped(&found) {
-            break;
-        }
-        inner = skip_nuls(data, inner + part.size as usize);
-    }
-    problems.extend(found.into_iter().map(|problem| Problem { inside: Some(at as u64), ..problem }));
-    if let Some(fault) = unpacked.fault {
-        let fault = if let Fault::Limit(_) = fault { Fault::Limit(room.1) } else { fault };
-        problems.push(problem(at, fault));
-    }
-    summary
 }

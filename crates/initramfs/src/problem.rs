@@ -65,6 +65,9 @@ pub enum Fault {
     },
     /// Something other than archives and NULs within compressed data.
     JunkInside,
+    /// Compressed data that begins an image and unpacks to nothing: "junk at the end of compressed
+    /// archive" to the kernel, whose state is still that of its start.
+    EmptyFirst,
     /// A compressed form that the kernel may know but this reader does not.
     Unsupported(&'static str),
     /// An xz stream with a check that the kernel cannot do.
@@ -87,6 +90,7 @@ impl Fault {
             | Fault::Truncated { .. }
             | Fault::NameNotTerminated
             | Fault::JunkInside
+            | Fault::EmptyFirst
             | Fault::Unsupported(_)
             | Fault::Damaged(_)
             | Fault::Limit(_) => true,
@@ -149,6 +153,10 @@ impl fmt::Display for Fault {
                 write!(f, "checksum {announced:08x} announced, the bytes add up to {found:08x}")
             }
             Fault::JunkInside => f.write_str("compressed data holds something other than newc archives"),
+            Fault::EmptyFirst => f.write_str(
+                "an image must not begin with compressed data that unpacks to nothing; leave it out",
+            ),
+            Fault::Unsupported("lzo") => f.write_str("lzo data is not read; unpack it with lzop -dc first"),
             Fault::Unsupported(form) => write!(f, "{form} data is not read; unpack it first"),
             Fault::XzCheck => f.write_str("the kernel needs xz --check=crc32 (or none)"),
             Fault::Damaged(why) => write!(f, "damaged or cut short: {why}"),

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{packed, read, sample};
+use common::{packed, read, read_clean, sample};
 use initramfs::newc::{Header, align, file_type};
-use initramfs::{ArchiveReader, Compression, Entry, Fault, Manifest};
+use initramfs::{Compression, Entry, Fault, Manifest};
 
 /// An entry with exactly this header (but for the sizes, where they are 0), name and data.
 fn entry(header: Header, name: &[u8], data: &[u8]) -> Vec<u8> {
@@ -92,8 +92,8 @@ fn symbolic_links_and_names_are_bytes() {
     let mut manifest = Manifest::new();
     manifest.add(b"\xff", Entry::symlink(b"\xc3\x28".to_vec())).unwrap();
     let bytes = packed(&manifest, Compression::None);
-    let found: Vec<_> = ArchiveReader::new(&bytes).map(|entry| (entry.name, entry.data)).collect();
-    assert_eq!(found, [(&b"\xff"[..], &b"\xc3\x28"[..])]);
+    let [found] = &read_clean(&bytes)[..] else { panic!("not one entry") };
+    assert_eq!((&found.name[..], &found.data[..]), (&b"\xff"[..], &b"\xc3\x28"[..]));
 }
 
 #[test]
@@ -155,4 +155,48 @@ fn nothing_and_nuls_are_empty_images() {
         let (found, summary) = read(image);
         assert_eq!((found.len(), summary.segments.len(), summary.problems.len()), (0, 0, 0));
     }
+}
+
+#[test]
+fn a_form_that_is_not_read_says_what_to_do() {
+    // The magic of lzop; lib/decompress_unlzo.c has all of it.
+    let image = [&file(b"x\0", b"")[..], b"\x89LZO\0\r\n\x1a\n\x10\x40\x20\xa0"].concat();
+    let (found, summary) = read(&image);
+    assert_eq!((found.len(), summary.segments.len(), summary.segments[1].form.name()), (1, 2, "lzo"));
+    let told = summary.stopped_at().unwrap().to_string();
+    assert!(told.starts_with("byte 112: ") && told.contains("lzop -dc"), "{told}");
+}
+
+#[test]
+fn compressed_data_at_the_start_must_begin_with_a_header() {
+    use std::io::Write as _;
+    let gzip = |bytes: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    };
+    let (nuls, nothing, good) = (gzip(&[0; 8]), gzip(b""), gzip(&file(b"x\0", b"1")));
+    let first = |image: &[u8]| read(image).1.problems.into_iter().next().map(|problem| problem.fault);
+    assert_eq!(first(&nuls), Some(Fault::NoMagic));
+    assert_eq!(first(&nothing), Some(Fault::EmptyFirst));
+    assert_eq!(first(&[&good[..], &nuls, &nothing, &good].concat()), None);
+}
+
+#[test]
+fn what_follows_a_plain_archive_is_aligned_too() {
+    let gzip = packed(&sample(), Compression::Gzip { level: 6 });
+    let plain = file(b"x\0", b"1");
+    let at = |nuls: usize| faults(&[&plain[..], &vec![0; nuls], &gzip].concat()).1;
+    assert_eq!(at(0), []);
+    assert_eq!(at(4), []);
+    assert_eq!(at(3), [(plain.len() as u64 + 3, Fault::Unaligned)]);
+    // After a compressed one the kernel does not mind.
+    assert_eq!(faults(&[&gzip[..], &[0; 3], &gzip].concat()).1, []);
+}
+
+#[test]
+fn a_symbolic_link_called_trailer_is_a_link() {
+    let link = entry(of_type(file_type::SYMLINK | 0o777), b"TRAILER!!!\0", b"target");
+    let (found, summary) = read(&[&link[..], &file(b"x\0", b"")].concat());
+    assert_eq!((found.len(), summary.segments.len(), summary.segments[0].trailer), (2, 1, false));
 }

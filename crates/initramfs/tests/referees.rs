@@ -209,12 +209,16 @@ fn a_wrong_checksum_is_noticed() {
 fn we_read_what_the_compressors_write() {
     let plain = packed(&sample(), Compression::None);
     let wanted = read_clean(&plain);
-    let writers: [(&str, &[&str]); 6] = [
+    let writers: [(&str, &[&str]); 10] = [
         ("gzip", &["-9c"]),
         ("zstd", &["-19", "-qc"]),
         ("zstd", &["--ultra", "-22", "-qc"]),
         ("xz", &["--check=crc32", "-9c"]),
         ("xz", &["--check=none", "-c"]),
+        ("xz", &["--format=lzma", "-c"]),
+        ("xz", &["--check=crc32", "--x86", "--lzma2", "-c"]),
+        ("bzip2", &["-1c"]),
+        ("bzip2", &["-9c"]),
         ("lz4", &["-l", "-9", "-qc"]),
     ];
     for (tool, arguments) in writers {
@@ -228,12 +232,8 @@ fn we_read_what_the_compressors_write() {
 #[test]
 fn compressed_forms_that_the_kernel_refuses_are_named() {
     let plain = packed(&sample(), Compression::None);
-    let writers: [(&str, &[&str], &str); 4] = [
-        ("xz", &["-c"], "--check=crc32"),
-        ("lz4", &["-qc"], "neither"),
-        ("xz", &["--format=lzma", "-c"], "lzma data is not read"),
-        ("bzip2", &["-c"], "bzip2 data is not read"),
-    ];
+    let writers: [(&str, &[&str], &str); 2] =
+        [("xz", &["-c"], "--check=crc32"), ("lz4", &["-qc"], "neither")];
     for (tool, arguments, expected) in writers {
         if referee(tool) {
             let (_, summary) = read(&run(tool, arguments, Path::new("/"), &plain));

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use common::{Found, packed, read, read_clean};
+use common::{Found, packed, read, read_clean, read_limited};
 use initramfs::newc::file_type;
 use initramfs::{COMPRESSIONS, Compression, Content, Entry, Form, Kind, Manifest, Segment, write_image};
 use proptest::collection::vec;
@@ -42,6 +42,7 @@ fn entry() -> impl Strategy<Value = Entry> {
         (0..4096_u32, 0..1_u32 << 20).prop_map(|(major, minor)| Kind::CharacterDevice { major, minor }),
         (0..4096_u32, 0..1_u32 << 20).prop_map(|(major, minor)| Kind::BlockDevice { major, minor }),
         Just(Kind::Fifo),
+        Just(Kind::Socket),
     ];
     (kind, 0..=0o7777_u32, any::<u32>(), any::<u32>(), any::<u32>())
         .prop_map(|(kind, mode, uid, gid, mtime)| Entry { kind, mode, uid, gid, mtime, origin: None })
@@ -102,6 +103,7 @@ fn wanted(manifest: &Manifest) -> Meaning {
             Kind::CharacterDevice { major, minor } => (file_type::CHARACTER, major, minor, vec![]),
             Kind::BlockDevice { major, minor } => (file_type::BLOCK, major, minor, vec![]),
             Kind::Fifo => (file_type::FIFO, 0, 0, vec![]),
+            Kind::Socket => (file_type::SOCKET, 0, 0, vec![]),
             Kind::File(Content::Path(_)) | Kind::Hardlink(_) => unreachable!(),
         };
         let Entry { mode, uid, gid, mtime, .. } = *entry;
@@ -208,7 +210,8 @@ fn a_limit_ends_the_unpacking() {
     manifest.add("bomb", Entry::bytes(0o644, vec![0; 20 << 20])).unwrap();
     for compression in COMPRESSIONS.into_iter().filter(|form| *form != Compression::None) {
         let image = packed(&manifest, compression);
-        let summary = initramfs::read_image(&image, 1000, |_, _| panic!("nothing fits"));
+        let (found, summary) = read_limited(&image, 1000);
+        assert_eq!(found, [], "nothing fits");
         let last = summary.problems.last().unwrap();
         assert_eq!(last.fault, initramfs::Fault::Limit(1000), "{compression}: {last}");
         assert_ne!(summary.segments[0].form, Form::Plain);

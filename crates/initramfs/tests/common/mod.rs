@@ -1,8 +1,10 @@
 //! What several tests share.
 #![allow(dead_code)] // Each test file is a crate of its own and uses a part.
 
+use std::io::Read as _;
+
 use initramfs::newc::Header;
-use initramfs::{Compression, Entry, ImageSummary, Manifest, pack, read_image};
+use initramfs::{Compression, Entry, ImageReader, ImageSummary, Manifest, pack};
 
 /// More than any test unpacks.
 pub const LIMIT: u64 = 64 << 20;
@@ -37,19 +39,40 @@ pub fn packed(manifest: &Manifest, compression: Compression) -> Vec<u8> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub segment: usize,
+    pub offset: u64,
     pub header: Header,
     pub name: Vec<u8>,
     pub data: Vec<u8>,
 }
 
+/// Every entry whose data is there, and what is known of the image.
 pub fn read(image: &[u8]) -> (Vec<Found>, ImageSummary) {
+    read_limited(image, LIMIT)
+}
+
+/// As [`read`], up to so many unpacked bytes.
+pub fn read_limited(image: &[u8], limit: u64) -> (Vec<Found>, ImageSummary) {
     let mut found = Vec::new();
-    let summary = read_image(image, LIMIT, |segment, entry| {
-        let (name, data) = (entry.name.to_vec(), entry.data.to_vec());
-        found.push(Found { segment, header: entry.header, name, data });
-    });
+    let mut reader = ImageReader::new(image).unwrap().limit(limit);
+    while let Some(mut entry) = reader.next_entry().unwrap() {
+        let (segment, header, name) = (entry.segment(), entry.header(), entry.name().to_vec());
+        let mut data = Vec::new();
+        if entry.read_to_end(&mut data).is_ok() {
+            assert_eq!(data.len(), header.size as usize);
+            found.push(Found { segment, offset: entry.offset(), header, name, data });
+        }
+    }
+    let summary = reader.into_summary();
     assert_eq!(summary.entries(), found.len() as u64);
+    assert_eq!(summary, skimmed(image, limit), "reading the data or skipping it tells the same");
     (found, summary)
+}
+
+/// The same image with no data read.
+fn skimmed(image: &[u8], limit: u64) -> ImageSummary {
+    let mut reader = ImageReader::new(image).unwrap().limit(limit);
+    while reader.next_entry().unwrap().is_some() {}
+    reader.into_summary()
 }
 
 /// As [`read`], for an image that must be without fault.
