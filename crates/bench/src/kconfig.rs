@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use base::process::{Program, ending};
 use base::{Cancel, Context, Error, Result};
+use engine::kconfig_host::{Environment, Tree, tree_host};
 
 use crate::overhead::kernel_source;
 use crate::rival::{built, median, ratio, shown, text};
@@ -28,7 +29,8 @@ pub fn measure(allno: &Path, pairs: usize) -> Result<()> {
     let store = config.ancestors().nth(4).ok_or_else(|| Error::failed("the store is not where it was"))?;
     let tree = kernel_source(store)?;
     let conf = build_conf(&tree, &folder.path().join("objects"))?;
-    let bench = Bench { tree, config, folder: folder.path().to_path_buf() };
+    let environment = environment(&tree, folder.path())?;
+    let bench = Bench { environment, config, folder: folder.path().to_path_buf() };
 
     let known = bench.folder.join("known");
     let expected = bench.run(&conf, &[], None)?.2;
@@ -68,7 +70,7 @@ impl Series {
 }
 
 struct Bench {
-    tree: PathBuf,
+    environment: Environment,
     config: PathBuf,
     folder: PathBuf,
 }
@@ -91,7 +93,7 @@ impl Bench {
         let this = std::env::current_exe().context(|| "cannot find this program".into())?;
         let mut command = Program::new(this).arg("once").arg(program).args(leading.iter().copied());
         command = command.args(["--olddefconfig", "Kconfig"]).directory(folder.path());
-        for (name, value) in environment(&self.tree)? {
+        for (name, value) in self.environment.iter() {
             command = command.env(name, value);
         }
         if let Some(store) = store {
@@ -164,32 +166,8 @@ fn build_conf(tree: &Path, objects: &Path) -> Result<PathBuf> {
     }
 }
 
-/// What the kernel's Makefile exports and its Kconfig files and their commands read.
-fn environment(tree: &Path) -> Result<Vec<(&'static str, String)>> {
-    let version =
-        Program::new("gcc").arg("--version").env("LC_ALL", "C").capture(LIMIT, &Cancel::new())?.stdout;
-    let tree = tree.to_string_lossy().into_owned();
-    let fixed = [
-        ("ARCH", "x86_64"),
-        ("SRCARCH", "x86"),
-        ("KERNELVERSION", "6.12"),
-        ("CC", "gcc"),
-        ("LD", "ld"),
-        ("AR", "ar"),
-        ("NM", "nm"),
-        ("OBJCOPY", "objcopy"),
-        ("HOSTCC", "gcc"),
-        ("PAHOLE", "pahole"),
-        ("RUSTC", "rustc"),
-        ("BINDGEN", "bindgen"),
-        ("PYTHON3", "python3"),
-        ("PERL", "perl"),
-        ("AWK", "awk"),
-        ("RUSTC_VERSION_TEXT", ""),
-        ("CLANG_FLAGS", ""),
-    ];
-    let mut environment: Vec<_> = fixed.iter().map(|(name, value)| (*name, value.to_string())).collect();
-    environment.push(("srctree", tree));
-    environment.push(("CC_VERSION_TEXT", version.lines().next().unwrap_or("").to_string()));
-    Ok(environment)
+/// What the tree's Makefile would add to our environment.
+fn environment(tree: &Path, objects: &Path) -> Result<Environment> {
+    let tree = Tree { source: tree, objects, arch: "x86_64", variables: &[] };
+    Ok(tree_host(&tree, Environment::of_process(), None, &Cancel::new())?.variables().clone())
 }

@@ -98,6 +98,18 @@ pub struct Request {
 pub struct Requests(Vec<Request>);
 
 impl Requests {
+    /// The requests in the words of `explain`.
+    pub fn in_words(&self) -> Vec<explain::Request> {
+        let words = self.iter().map(|request| explain::Request {
+            name: request.assignment.name.clone(),
+            value: request.assignment.value.to_string(),
+            place: request.origin.clone(),
+            // That it is one's own says the place.
+            reason: (request.why != OWN).then(|| request.why.clone()),
+        });
+        words.collect()
+    }
+
     /// Resolves rung names, with what they stand on, for a kernel of `series`, then the spec's own options.
     ///
     /// # Errors

@@ -14,9 +14,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("netboot", &[]),
     ("store", &["base"]),
     ("machine", &["base"]),
-    ("engine", &["base", "initramfs", "kconfig", "machine", "netboot", "store"]),
-    ("allno", &["base", "engine", "explain", "kconfig", "machine", "menu", "need", "store"]),
-    ("bench", &["base"]),
+    ("engine", &["base", "explain", "initramfs", "kconfig", "machine", "netboot", "store"]),
+    ("allno", &["base", "engine", "explain", "initramfs", "kconfig", "machine", "menu", "need", "store"]),
+    ("bench", &["base", "engine"]),
     ("xtask", &["base", "engine", "kconfig", "need", "store"]),
 ];
 const LONGEST_FILE: usize = 600;

@@ -29,7 +29,7 @@ use corpus::{Part, Selection, Slice, Unit, units};
 use ledger::{Compared, Ledger};
 use referee::Referee;
 use report::Report;
-use tree::{ToolVersions, Tree};
+use tree::Tree;
 
 /// Differing units shown while they come.
 const SHOWN: usize = 12;
@@ -140,8 +140,8 @@ fn run_tree(options: &Options, tree: &Tree, cancel: &Cancel) -> Result<Report> {
     };
     let scratch = absolute(&options.scratch)?.join(format!("{}-{}", tree.version, &tree.digest[..8]));
     let referee = Referee::build(tree, &scratch, cancel)?;
-    let versions = ToolVersions::ask(cancel)?;
-    let environments: Vec<_> = architectures.iter().map(|it| tree.environment(it, &versions)).collect();
+    let environments: Vec<_> =
+        architectures.iter().map(|it| tree.environment(it, &scratch, cancel)).collect::<Result<_>>()?;
     let results =
         scratch.join(format!("results-{}.jsonl", &key(tree, &referee, &environments, &other)?[..8]));
     let ground = Ground {

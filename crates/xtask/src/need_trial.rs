@@ -21,7 +21,7 @@ use crate::kconfig_diff::corpus::{self, Step, Typed};
 use crate::kconfig_diff::referee::Referee;
 use crate::kconfig_diff::server::Server;
 use crate::kconfig_diff::step::{self, Outcome, Place, Tool};
-use crate::kconfig_diff::tree::{ToolVersions, Tree};
+use crate::kconfig_diff::tree::Tree;
 use report::{Kind, Report, Row};
 
 /// The deadline of one run of the C tool.
@@ -134,7 +134,7 @@ fn run_in(options: &Options, tree: &Tree, scratch: &Path, folder: &Path, cancel:
         .iter()
         .find(|it| it.name == options.arch)
         .ok_or_else(|| Error::input(format!("no ARCH {} in this tree", options.arch)))?;
-    let environment = tree.environment(architecture, &ToolVersions::ask(cancel)?);
+    let environment = tree.environment(architecture, scratch, cancel)?;
     let server = Server::start(&referee.many, &environment, &folder.join("server"), cancel)?
         .ok_or_else(|| Error::failed("the C tool cannot read this tree"))?;
     let mut conf = Conf { server, environment, folder: folder.to_path_buf() };

@@ -159,7 +159,10 @@ impl Builder<'_> {
 
     fn check(&self, objects: &Path) -> Result<DotConfig> {
         let config = DotConfig::parse(&read(&objects.join(".config"))?);
-        survival::check(self.requests, &config, &self.source.tree)?;
+        survival::check(self.requests, &config, || {
+            let host = kernel_config::host(self.session, self.source, self.toolchain, objects)?;
+            kernel_config::read(&host, &self.source.version)
+        })?;
         Ok(config)
     }
 

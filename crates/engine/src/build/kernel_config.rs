@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Context, Error, Result};
+use kconfig::{Dialect, Model};
 
 use super::kernel_source::KernelSource;
 use super::toolchain::Toolchain;
@@ -66,6 +67,20 @@ pub fn host(
     }
     base.set("HOME", objects);
     tree_host(&tree, base, Some(&cache(session)), &session.cancel)
+}
+
+/// Reads the Kconfig files of a kernel of this version. Must run on a deep stack.
+///
+/// # Errors
+/// They cannot be read: [`base::Kind::Input`], with what was expected.
+pub fn read(host: &LiveHost, version: &str) -> Result<Model> {
+    let dialect = Dialect::from_version(version).unwrap_or(Dialect::NEWEST);
+    let loaded = kconfig::load("Kconfig", dialect, host).map_err(|error| {
+        let said = error.to_string();
+        let lines = said.lines().chain(error.expected.iter().map(String::as_str));
+        Error::input(format!("the Kconfig files of {version} cannot be read")).output(lines.map(String::from))
+    })?;
+    Ok(loaded.model)
 }
 
 /// Where the answers of shell commands are kept.

@@ -1,25 +1,45 @@
 //! Every option asked for must be in the `.config` that came out. One that is not is an error that names
-//! the option, where it was asked for, and what its dependencies want.
-
-use std::path::{Path, PathBuf};
+//! the option, where it was asked for, and what stands against it.
 
 use base::{Error, Result};
-use kconfig::{Definition, DotConfig, Value, definitions_in, symbols_of};
+use explain::{Resolved, Row, Weight};
+use kconfig::{DotConfig, Model, Start, Value};
 
 use crate::rung::{Request, Requests};
 
-/// Compares what was asked for with what came out.
+/// How far a row of the reason is moved in for each level.
+const STEP: usize = 2;
+
+/// Compares what was asked for with what came out. `read` reads the kernel's Kconfig files, which only a dropped option takes;
+/// it runs on a deep stack.
 ///
 /// # Errors
-/// [`base::Kind::Input`] for the first dropped option, naming the others too.
-pub fn check(requests: &Requests, config: &DotConfig, tree: &Path) -> Result<()> {
+/// [`base::Kind::Input`] for the first dropped option, naming the others too; what `read` says.
+pub fn check(
+    requests: &Requests,
+    config: &DotConfig,
+    read: impl FnOnce() -> Result<Model> + Send,
+) -> Result<()> {
     let dropped: Vec<&Request> = requests.iter().filter(|it| !survived(it, config)).collect();
     let Some(first) = dropped.first() else { return Ok(()) };
-    let mut error = explain(first, config, tree);
+    let name = &first.assignment.name;
+    let message = match (&first.assignment.value, config.value(name)) {
+        (Value::Yes, Value::No) => format!("CONFIG_{name} was asked for and did not survive"),
+        (wanted, found) => format!("CONFIG_{name}={wanted} was asked for, and it came out as {found}"),
+    };
+    let mut error = Error::input(message).at(first.snippet.clone());
+    let (lines, known) = kconfig::with_stack(|| Ok(reasons(requests, name, &read()?)))?;
+    for line in lines {
+        error = error.note(line);
+    }
     if dropped.len() > 1 {
         let others: Vec<String> =
             dropped[1..].iter().map(|it| format!("{} ({})", it.assignment.name, it.origin)).collect();
         error = error.note(format!("dropped too: {}", others.join(", ")));
+    }
+    if known {
+        let wanted = &first.assignment.value;
+        error = error.hint(format!("allno config need {name}={wanted}   the smallest change that grants it"));
     }
     Err(error)
 }
@@ -41,129 +61,43 @@ fn number(text: &str) -> Option<i128> {
     }
 }
 
-fn explain(request: &Request, config: &DotConfig, tree: &Path) -> Error {
-    let name = &request.assignment.name;
-    let found = config.value(name);
-    let message = match (&request.assignment.value, &found) {
-        (Value::Yes, Value::No) => format!("CONFIG_{name} was asked for and did not survive"),
-        (wanted, found) => format!("CONFIG_{name}={wanted} was asked for, and it came out as {found}"),
+/// Why `name` is not what was asked for, in lines, and whether any Kconfig file knows it.
+fn reasons(requests: &Requests, name: &str, model: &Model) -> (Vec<String>, bool) {
+    let mut resolved = Resolved::of_requests(model, Start::AllNo, requests.in_words());
+    let id = match resolved.find(name) {
+        Ok(id) => id,
+        Err(unknown) => {
+            let nearest = match unknown.nearest.is_empty() {
+                true => "it may have another name in this series".to_string(),
+                false => format!("near it: {}", unknown.nearest.join(", ")),
+            };
+            return (vec![format!("no Kconfig file of this kernel defines it; {nearest}")], false);
+        }
     };
-    let mut error = Error::input(message).at(request.snippet.clone());
-    let files = kconfig_files(tree);
-    let definitions = find(name, &files);
-    if definitions.is_empty() {
-        return error
-            .note("no Kconfig file of this kernel defines it: it may have another name in this series");
-    }
-    if request.assignment.value == Value::No {
-        return blame_selectors(error, name, &files, config, tree);
-    }
-    let mut off = Vec::new();
-    for (path, definition) in &definitions {
-        let place = path.strip_prefix(tree).unwrap_or(path).display();
-        if !definition.has_prompt {
-            error = error.note(format!(
-                "{place}:{} has no prompt: nobody can set it, other options select it",
-                definition.line
-            ));
-        }
-        for demand in &definition.demands {
-            let values: Vec<String> = symbols_of(&demand.expression)
-                .into_iter()
-                .filter(|symbol| config.value(symbol) == Value::No)
-                .inspect(|symbol| {
-                    if !off.contains(symbol) {
-                        off.push(symbol.clone())
-                    }
-                })
-                .map(|symbol| format!("{symbol} is n"))
-                .collect();
-            let verdict = if values.is_empty() { "holds".to_string() } else { values.join(", ") };
-            error =
-                error.note(format!("{place}:{}  depends on {}   {verdict}", demand.line, demand.expression));
-        }
-    }
-    if !off.is_empty() {
-        let lines: Vec<String> = off.iter().map(|symbol| format!("\"{symbol}=y\"")).collect();
-        error = error.hint(format!("add what it depends on to [kernel] config, of: {}", lines.join(", ")));
-    }
-    error
-}
-
-/// An option asked to be off and on all the same: some other option selects it, or it has no prompt.
-fn blame_selectors(
-    mut error: Error,
-    name: &str,
-    files: &[PathBuf],
-    config: &DotConfig,
-    tree: &Path,
-) -> Error {
-    let mut count = 0;
-    for path in files {
-        let Ok(text) = std::fs::read_to_string(path) else { continue };
-        let mut entry = "";
-        for (index, line) in text.lines().enumerate() {
-            let mut words = line.split_whitespace();
-            match (words.next(), words.next()) {
-                (Some("config" | "menuconfig"), Some(option)) => entry = option,
-                (Some("select"), Some(option))
-                    if option == name && config.value(entry) != Value::No && count < 5 =>
-                {
-                    let place = path.strip_prefix(tree).unwrap_or(path).display();
-                    error = error.note(format!(
-                        "{place}:{}  {entry}={} selects it",
-                        index + 1,
-                        config.value(entry)
-                    ));
-                    count += 1;
-                }
-                _ => {}
-            }
-        }
-    }
-    if count == 0 {
-        error =
-            error.note("it has no prompt while its dependencies hold, or its default is y without EXPERT");
-    }
-    error
-}
-
-fn find(name: &str, files: &[PathBuf]) -> Vec<(PathBuf, Definition)> {
-    let mut found = Vec::new();
-    for path in files {
-        let Ok(text) = std::fs::read_to_string(path) else { continue };
-        if text.contains(name) {
-            found.extend(definitions_in(&text, name).into_iter().map(|it| (path.clone(), it)));
-        }
-    }
-    found
-}
-
-/// Every Kconfig file that an x86 kernel can read, sorted.
-fn kconfig_files(tree: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![tree.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        for entry in entries.flatten() {
-            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-            let Ok(kind) = entry.file_type() else { continue };
-            let foreign = folder.ends_with("arch") && name != "x86";
-            let skipped = ["Documentation", "tools", ".git", "scripts"].contains(&name.as_str());
-            if kind.is_dir() && !foreign && !skipped {
-                folders.push(path);
-            } else if kind.is_file() && name.starts_with("Kconfig") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    files
+    let why = resolved.why(id);
+    let rows = why.rows();
+    // What it is, and that it was asked for, the message has said.
+    let asked = why.asked.map(|asked| asked.place);
+    let told = |row: &&Row| row.weight != Weight::Head && Some(&row.place) != asked.as_ref();
+    let rows: Vec<&Row> = rows.iter().filter(told).collect();
+    let outermost = rows.iter().map(|row| row.depth).min().unwrap_or(0);
+    let place = |row: &Row| format!("{:1$}{2}", "", (row.depth - outermost) * STEP, row.place);
+    let width = rows.iter().map(|row| place(row).len()).max().unwrap_or(0);
+    let line = |row: &&Row| match row.place.is_empty() {
+        true => format!("{}{}", place(row), row.text),
+        false => format!("{:width$}  {}", place(row), row.text),
+    };
+    (rows.iter().map(line).collect(), true)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use kconfig::Dialect;
+
     use super::*;
+    use crate::kconfig_host::{Environment, LiveHost};
     use crate::rung::Series;
     use crate::spec::{Place, SpecFile};
 
@@ -174,14 +108,24 @@ mod tests {
         Requests::resolve(&[], Series(6, 12), &spec).unwrap()
     }
 
+    /// Checks against a tree of these Kconfig files.
+    fn check_in(tree: &Path, option: &str, config: &str) -> Error {
+        let read = || {
+            let host = LiveHost::new(tree, Environment::default(), &base::Cancel::new()).unwrap();
+            Ok(kconfig::load("Kconfig", Dialect::NEWEST, &host).unwrap().model)
+        };
+        check(&requests(option), &DotConfig::parse(config), read).unwrap_err()
+    }
+
     fn tree() -> tempfile::TempDir {
         let tree = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(tree.path().join("drivers/ata")).unwrap();
         let text = concat!(
             "menuconfig ATA\n\tbool \"ATA\"\n\nif ATA\nconfig SATA_AHCI\n\tbool \"AHCI\"\n\tdepends on PCI\n",
             "config SATA_HOST\n\tbool\nendif\nconfig USER\n\tbool \"user\"\n\tselect CHOSEN\n",
-            "config CHOSEN\n\tbool \"chosen\"\n",
+            "config CHOSEN\n\tbool \"chosen\"\nconfig PCI\n\tbool \"PCI\"\n",
         );
+        std::fs::write(tree.path().join("Kconfig"), "source \"drivers/ata/Kconfig\"\n").unwrap();
         std::fs::write(tree.path().join("drivers/ata/Kconfig"), text).unwrap();
         tree
     }
@@ -189,45 +133,33 @@ mod tests {
     #[test]
     fn a_dropped_option_says_what_its_dependencies_want() {
         let tree = tree();
-        let config = DotConfig::parse("CONFIG_PCI=y\n# CONFIG_ATA is not set\n");
-        let error = check(&requests("SATA_AHCI=y"), &config, tree.path()).unwrap_err();
+        let error = check_in(tree.path(), "SATA_AHCI=y", "# CONFIG_ATA is not set\n");
         assert_eq!(error.message(), "CONFIG_SATA_AHCI was asked for and did not survive");
         assert_eq!(error.snippet().unwrap().line, 2);
-        assert!(
-            error.notes().contains(&"drivers/ata/Kconfig:4  depends on ATA   ATA is n".to_string()),
-            "{error}"
-        );
-        assert!(
-            error.notes().contains(&"drivers/ata/Kconfig:7  depends on PCI   holds".to_string()),
-            "{error}"
-        );
-        assert!(error.hints()[0].contains("\"ATA=y\""));
+        for wanted in [["drivers/ata/Kconfig:4", "if ATA"], ["drivers/ata/Kconfig:7", "depends on PCI"]] {
+            let says = |note: &String| wanted.iter().all(|it| note.contains(it));
+            assert!(error.notes().iter().any(says), "{wanted:?} not in {error}");
+        }
+        assert_eq!(error.hints().len(), 1);
+        assert!(error.hints()[0].contains("need SATA_AHCI=y"), "{error}");
     }
 
     #[test]
     fn an_option_nobody_can_set_and_one_nobody_knows() {
         let tree = tree();
-        let config = DotConfig::parse("");
-        let error = check(&requests("SATA_HOST=y"), &config, tree.path()).unwrap_err();
+        let error = check_in(tree.path(), "SATA_HOST=y", "");
         assert!(error.to_string().contains("no prompt"), "{error}");
-        let error = check(&requests("NOSUCH=y"), &config, tree.path()).unwrap_err();
+        let error = check_in(tree.path(), "NOSUCH=y", "");
         assert!(error.to_string().contains("no Kconfig file"), "{error}");
-    }
-
-    #[test]
-    fn an_option_that_came_back_on_names_who_selects_it() {
-        let tree = tree();
-        let config = DotConfig::parse("CONFIG_USER=y\nCONFIG_CHOSEN=y\n");
-        let error = check(&requests("CHOSEN=n"), &config, tree.path()).unwrap_err();
-        assert!(error.to_string().contains("USER=y selects it"), "{error}");
+        let error = check_in(tree.path(), "SATA_AHCY=y", "");
+        assert!(error.to_string().contains("SATA_AHCI"), "{error}");
     }
 
     #[test]
     fn what_survived_is_no_error() {
         let config = DotConfig::parse("CONFIG_A=y\nCONFIG_B=0x1F\n");
-        let nowhere = Path::new("/nonexistent");
         for option in ["A=y", "B=0x1f", "C=n", "D=\"\""] {
-            check(&requests(option), &config, nowhere).unwrap();
+            check(&requests(option), &config, || unreachable!("nothing was dropped")).unwrap();
         }
     }
 }

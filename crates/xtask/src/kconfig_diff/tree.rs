@@ -1,10 +1,10 @@
 //! A kernel tree: its version, its architectures and their configurations, and a digest of all that its Kconfig reads.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use base::process::Program;
 use base::{Cancel, Context, Error, Result};
+use engine::kconfig_host::Environment;
 
 use super::hash::Hash;
 
@@ -104,82 +104,32 @@ impl Tree {
         Ok(found)
     }
 
-    /// The environment in which the kernel's Makefile starts `conf`, as far as Kconfig files and their commands look at
-    /// it, with the host's gcc and binutils whatever the architecture.
-    pub fn environment(&self, architecture: &Architecture, versions: &ToolVersions) -> Vec<(String, String)> {
-        let mut environment: Vec<(String, String)> = ["PATH", "HOME", "RUSTUP_HOME", "CARGO_HOME"]
+    /// The environment in which the kernel's Makefile starts `conf`, with the host's gcc and binutils whatever the architecture:
+    /// of this process's environment only what compilers and interpreters need to be found goes in. `folder`: where it will run.
+    ///
+    /// # Errors
+    /// The tree has no such architecture; gcc does not answer.
+    pub fn environment(
+        &self,
+        architecture: &Architecture,
+        folder: &Path,
+        cancel: &Cancel,
+    ) -> Result<Vec<(String, String)>> {
+        let base: Environment = ["PATH", "HOME", "RUSTUP_HOME", "CARGO_HOME"]
             .iter()
-            .filter_map(|name| Some((name.to_string(), std::env::var(name).ok()?)))
+            .filter_map(|name| Some((*name, std::env::var_os(name)?)))
             .collect();
-        let mut set = |name: &str, value: &str| environment.push((name.into(), value.into()));
-        let tree = self.path.to_string_lossy();
-        for (name, value) in FIXED {
-            set(name, value);
-        }
-        set("ARCH", &architecture.name);
-        set("SRCARCH", &architecture.folder);
-        set("srctree", &tree);
-        set("KERNELVERSION", &self.version);
-        set("CC_VERSION_TEXT", &versions.cc);
-        set("RUSTC_VERSION_TEXT", &versions.rustc);
-        if architecture.folder == "um" {
-            // arch/um/Makefile
-            set("SUBARCH", "x86");
-            set("HEADER_ARCH", "x86");
-        }
-        environment
-    }
-}
-
-/// What the Makefile exports whatever the tree and the architecture.
-const FIXED: &[(&str, &str)] = &[
-    ("LC_COLLATE", "C"),
-    ("LC_NUMERIC", "C"),
-    ("CC", "gcc"),
-    ("LD", "ld"),
-    ("AR", "ar"),
-    ("NM", "nm"),
-    ("OBJCOPY", "objcopy"),
-    ("OBJDUMP", "objdump"),
-    ("READELF", "readelf"),
-    ("STRIP", "strip"),
-    ("CPP", "gcc -E"),
-    ("HOSTCC", "gcc"),
-    ("HOSTCXX", "g++"),
-    ("RUSTC", "rustc"),
-    ("BINDGEN", "bindgen"),
-    ("PAHOLE", "pahole"),
-    ("AWK", "awk"),
-    ("PERL", "perl"),
-    ("PYTHON3", "python3"),
-    ("BASH", "bash"),
-    ("CONFIG_SHELL", "sh"),
-    ("CROSS_COMPILE", ""),
-    ("CLANG_FLAGS", ""),
-    ("KCONFIG_CONFIG", ".config"),
-    ("KCONFIG_DEFCONFIG_LIST", ""),
-    ("KBUILD_DEFCONFIG", "defconfig"),
-    ("objtree", "."),
-];
-
-/// The first lines of what the compilers say of themselves, as the Makefile puts them into the environment.
-pub struct ToolVersions {
-    cc: String,
-    rustc: String,
-}
-
-impl ToolVersions {
-    /// Asks gcc and rustc; one that is not there has the empty version.
-    pub fn ask(cancel: &Cancel) -> Result<ToolVersions> {
-        let first_line = |program: &str| {
-            let asked = Program::new(program).arg("--version").env("LC_ALL", "C");
-            match asked.capture(Duration::from_secs(60), cancel) {
-                Ok(captured) => Ok(captured.stdout.lines().next().unwrap_or("").replace('#', "")),
-                Err(_) if !cancel.is_set() => Ok(String::new()),
-                Err(error) => Err(error),
-            }
+        // An empty prefix keeps an architecture's Makefile from looking for compilers of its own.
+        let variables = [("CROSS_COMPILE".to_string(), String::new())];
+        let tree = engine::kconfig_host::Tree {
+            source: &self.path,
+            objects: folder,
+            arch: &architecture.name,
+            variables: &variables,
         };
-        Ok(ToolVersions { cc: first_line("gcc")?, rustc: first_line("rustc")? })
+        let host = engine::kconfig_host::tree_host(&tree, base, None, cancel)?;
+        let text = |value: &OsStr| value.to_string_lossy().into_owned();
+        Ok(host.variables().iter().map(|(name, value)| (text(name), text(value))).collect())
     }
 }
 

@@ -7,9 +7,8 @@ use base::{Context as _, Error, Result};
 use engine::build::{Toolchain, kernel_config};
 use engine::kconfig_host::{Environment, LiveHost, Tree, tree_host};
 use engine::made::kernel_of;
-use engine::rung::{OWN, Requests};
 use explain::{Request, Resolved};
-use kconfig::{Dialect, Model, Start};
+use kconfig::{Model, Start};
 
 use super::super::Context;
 use crate::arguments::{ConfigOf, Spec};
@@ -58,7 +57,7 @@ impl World {
         let folder = kernel_config::cache(&session);
         std::fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
         let host = kernel_config::host(&session, &source, &toolchain, &folder)?;
-        let wishes = file.unwrap_or_else(|| Wishes::Requests(in_words(&requests)));
+        let wishes = file.unwrap_or_else(|| Wishes::Requests(requests.in_words()));
         World::of_host(&host, source.version, kernel_config::ARCH, wishes)
     }
 
@@ -79,14 +78,8 @@ impl World {
     }
 
     fn of_host(host: &LiveHost, version: String, arch: &str, wishes: Wishes) -> Result<World> {
-        let dialect = Dialect::from_version(&version).unwrap_or(Dialect::NEWEST);
-        let loaded = kconfig::load("Kconfig", dialect, host).map_err(|error| {
-            let said = error.to_string();
-            let lines = said.lines().chain(error.expected.iter().map(String::as_str));
-            Error::input(format!("the Kconfig files of {version} cannot be read"))
-                .output(lines.map(String::from))
-        })?;
-        Ok(World { model: loaded.model, version, arch: arch.to_string(), wishes })
+        let model = kernel_config::read(host, &version)?;
+        Ok(World { model, version, arch: arch.to_string(), wishes })
     }
 
     /// The configuration that follows; lines that could not be taken are told.
@@ -108,18 +101,6 @@ pub fn resolve<'m>(context: &Context, model: &'m Model, wishes: &Wishes) -> Reso
         }
     }
     resolved
-}
-
-/// A spec's requests in the words of explain.
-fn in_words(requests: &Requests) -> Vec<Request> {
-    let words = requests.iter().map(|request| Request {
-        name: request.assignment.name.clone(),
-        value: request.assignment.value.to_string(),
-        place: request.origin.clone(),
-        // That it is one's own says the place.
-        reason: (request.why != OWN).then(|| request.why.clone()),
-    });
-    words.collect()
 }
 
 /// Reads a `.config`; its places go by the name it was given.
