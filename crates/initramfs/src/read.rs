@@ -321,6 +321,8 @@ impl<S: Source + Clone> ImageReader<S> {
             self.complain(offset, Some(name), Fault::NameNotTerminated);
             return false;
         }
+        // More of them are padding that brings the data to a border of blocks.
+        while self.name.pop_if(|byte| *byte == 0).is_some() {}
         if is_trailer(&self.name, header) {
             return true;
         }

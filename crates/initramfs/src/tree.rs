@@ -188,6 +188,8 @@ pub struct Tree {
     /// First names of files with several.
     links: HashMap<LinkKey, Box<[u8]>>,
     link_scope: u64,
+    /// The entry that said something about the root last.
+    root_entry: Option<u64>,
     rules: Rules,
 }
 
@@ -203,7 +205,7 @@ impl Tree {
     pub fn new(rules: Rules) -> Self {
         let kind = NodeKind::Directory { parent: Tree::ROOT, names: BTreeMap::new() };
         let root = Node { kind, mode: 0o755, uid: 0, gid: 0, mtime: 0, link_count: 1 };
-        Tree { nodes: vec![root], links: HashMap::new(), link_scope: 0, rules }
+        Tree { nodes: vec![root], links: HashMap::new(), link_scope: 0, root_entry: None, rules }
     }
 
     /// The node of this number.
@@ -222,6 +224,11 @@ impl Tree {
             _ => None,
         };
         names.into_iter().flatten().map(|(name, found)| (&**name, *found))
+    }
+
+    /// The number of the entry that said something about the root directory last.
+    pub fn root_entry(&self) -> Option<u64> {
+        self.root_entry
     }
 
     /// Everything but the root, a directory before what it holds, with paths that begin with no `/`.
@@ -305,7 +312,7 @@ impl Tree {
         }
         let (directory, leaf) = self.place(name)?;
         if leaf.is_empty() {
-            return self.apply_to_itself(directory, header);
+            return self.apply_to_itself(directory, entry, replaced);
         }
         // clean_path: symbolic links and further names remove whatever stands there.
         let keeps = (kind != file_type::SYMLINK && first.is_none()).then_some(kind);
@@ -329,11 +336,19 @@ impl Tree {
     }
 
     /// An entry called `.` or the like.
-    fn apply_to_itself(&mut self, directory: NodeId, header: &Header) -> Result<Outcome, Dropped> {
-        if header.file_type() != file_type::DIRECTORY {
+    fn apply_to_itself(
+        &mut self,
+        directory: NodeId,
+        entry: &TreeEntry,
+        replaced: &mut Option<u64>,
+    ) -> Result<Outcome, Dropped> {
+        if entry.header.file_type() != file_type::DIRECTORY {
             return Err(Dropped::DirectoryInTheWay);
         }
-        self.set_owner(directory, header);
+        self.set_owner(directory, &entry.header);
+        if directory == Tree::ROOT {
+            *replaced = self.root_entry.replace(entry.number);
+        }
         Ok(Outcome::Changed(directory))
     }
 

@@ -297,9 +297,7 @@ impl Unpacker {
     /// Whether the name that an entry made or changed last still stands.
     fn stands(&self, path: &[u8], node: NodeId, number: u64) -> bool {
         if path.is_empty() {
-            // Of several entries for the root the last one counts.
-            let last = self.log.iter().rev().find(|logged| logged.node == Tree::ROOT);
-            return last.is_some_and(|last| last.number == number);
+            return self.tree.root_entry() == Some(number);
         }
         let (parent, leaf) = split(path);
         let parent = self.tree.find(if parent.is_empty() { b"." } else { parent });

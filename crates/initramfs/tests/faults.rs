@@ -2,29 +2,9 @@
 
 mod common;
 
-use common::{packed, read, read_clean, sample};
-use initramfs::newc::{Header, align, file_type};
+use common::{entry, file, of_type, packed, read, read_clean, sample};
+use initramfs::newc::{Header, file_type};
 use initramfs::{Compression, Entry, Fault, Manifest};
-
-/// An entry with exactly this header (but for the sizes, where they are 0), name and data.
-fn entry(header: Header, name: &[u8], data: &[u8]) -> Vec<u8> {
-    let name_size = if header.name_size == 0 { name.len() as u32 } else { header.name_size };
-    let size = if header.size == 0 { data.len() as u32 } else { header.size };
-    let mut bytes = Header { name_size, size, ..header }.to_bytes().to_vec();
-    bytes.extend(name);
-    bytes.resize(align(bytes.len() as u64) as usize, 0);
-    bytes.extend(data);
-    bytes.resize(align(bytes.len() as u64) as usize, 0);
-    bytes
-}
-
-fn of_type(mode: u32) -> Header {
-    Header { mode, link_count: 1, ..Header::default() }
-}
-
-fn file(name: &[u8], data: &[u8]) -> Vec<u8> {
-    entry(of_type(file_type::REGULAR | 0o644), name, data)
-}
 
 /// The names read from the bytes, and the faults with their offsets.
 fn faults(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<(u64, Fault)>) {

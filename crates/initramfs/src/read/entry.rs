@@ -40,7 +40,7 @@ impl<S: Source + Clone> ImageEntry<'_, S> {
         self.current().header
     }
 
-    /// Its name without the NUL: any bytes, as given. The kernel takes what is before a NUL in it.
+    /// Its name without the NULs at its end: any bytes, as given. The kernel takes what is before a NUL in it.
     pub fn name(&self) -> &[u8] {
         &self.reader.name
     }

@@ -3,7 +3,7 @@
 
 use std::io::Read as _;
 
-use initramfs::newc::Header;
+use initramfs::newc::{Header, align, file_type};
 use initramfs::{Compression, Entry, ImageReader, ImageSummary, Manifest, pack};
 
 /// More than any test unpacks.
@@ -25,6 +25,28 @@ pub fn sample() -> Manifest {
     add(b"run/pipe", Entry::fifo(0o622));
     add(b"empty", Entry::bytes(0o644, ""));
     manifest
+}
+
+/// An entry with exactly this header (but for the sizes, where they are 0), name and data.
+pub fn entry(header: Header, name: &[u8], data: &[u8]) -> Vec<u8> {
+    let name_size = if header.name_size == 0 { name.len() as u32 } else { header.name_size };
+    let size = if header.size == 0 { data.len() as u32 } else { header.size };
+    let mut bytes = Header { name_size, size, ..header }.to_bytes().to_vec();
+    bytes.extend(name);
+    bytes.resize(align(bytes.len() as u64) as usize, 0);
+    bytes.extend(data);
+    bytes.resize(align(bytes.len() as u64) as usize, 0);
+    bytes
+}
+
+/// A header of this mode.
+pub fn of_type(mode: u32) -> Header {
+    Header { mode, link_count: 1, ..Header::default() }
+}
+
+/// A regular file of mode 0644; the name has its NUL.
+pub fn file(name: &[u8], data: &[u8]) -> Vec<u8> {
+    entry(of_type(file_type::REGULAR | 0o644), name, data)
 }
 
 pub fn packed(manifest: &Manifest, compression: Compression) -> Vec<u8> {
