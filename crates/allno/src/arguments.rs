@@ -1,7 +1,11 @@
 //! What a person can type. Help, man pages and shell completions all come from these definitions.
 
+mod initramfs;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
+
+pub use initramfs::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
@@ -65,6 +69,8 @@ pub enum Command {
     Config(Config),
     /// Say what this host lacks, and the command that adds it
     Doctor(Doctor),
+    /// List, unpack and compare initramfs archives
+    Initramfs(Initramfs),
     /// Log into the machine that runs
     Ssh(Ssh),
     /// Show what the store holds, and shrink it

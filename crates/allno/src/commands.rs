@@ -7,6 +7,7 @@ pub mod conf;
 mod config;
 mod doctor;
 mod gc;
+mod initramfs;
 mod man;
 mod ssh;
 
@@ -96,6 +97,7 @@ pub fn run(arguments: &Arguments, look: Look, cancel: Cancel) -> Result<Answer> 
         Command::Conf(conf) => conf::run(&context, conf),
         Command::Config(config) => config::run(&context, config),
         Command::Doctor(doctor) => doctor::run(&context, doctor),
+        Command::Initramfs(initramfs) => initramfs::run(&context, initramfs),
         Command::Ssh(ssh) => ssh::run(&context, ssh),
         Command::Gc(gc) => gc::run(&context, gc),
         Command::Completions(completions) => Ok(completions::run(completions)),

@@ -1,0 +1,43 @@
+//! `allno initramfs squash`: all segments made one.
+
+use base::{Error, Result};
+use initramfs::{Compression, Form, ImageReader};
+use serde_json::json;
+
+use super::pack::{form, line, refusal};
+use super::{Answer, Context, source, unreadable};
+use crate::arguments::InitramfsSquash;
+
+/// Squashes it.
+pub fn run(context: &Context, arguments: &InitramfsSquash) -> Result<Answer> {
+    let path = &arguments.archive;
+    let file = source::open(path, &context.cancel)?;
+    let compression = match form(&arguments.form)? {
+        Some(compression) => compression,
+        None => largest(&file).map_err(|cause| unreadable(path, cause))?,
+    };
+    let statistics =
+        initramfs::write_file(&arguments.output, |out| initramfs::squash(&file, path, compression, out))
+            .map_err(|cause| match cause {
+                initramfs::Error::Archive { .. } => Error::input(cause.to_string()),
+                other => refusal(&arguments.output, other),
+            })?;
+    let object = json!({
+        "archive": super::absolute(&arguments.output)?,
+        "compression": compression.to_string(),
+        "entries": statistics.entries,
+        "uncompressed": statistics.uncompressed,
+        "size": statistics.written,
+    });
+    Answer::new(context.global, &object, || line(&arguments.output, &statistics, compression))
+}
+
+/// The form of the largest segment, where we write it.
+fn largest(file: &std::fs::File) -> std::io::Result<Compression> {
+    let mut reader = ImageReader::new(file)?;
+    while reader.next_entry()?.is_some() {}
+    let largest = reader.summary().segments.iter().filter(|segment| !segment.early).max_by_key(|it| it.size);
+    let form = largest.map_or(Form::Plain, |segment| segment.form);
+    let same = initramfs::COMPRESSIONS.into_iter().find(|compression| compression.name() == form.name());
+    Ok(same.unwrap_or(Compression::Gzip { level: 6 }))
+}
