@@ -42,8 +42,6 @@ pub(crate) fn rewrite(file: &File, path: &Path, name: &[u8], entry: Option<&Entr
             let ours = hits.extract_if(.., |hit| hit.segment == number).map(|hit| hit.entry).collect();
             let insert = entry.filter(|_| place.segment == number).map(|entry| (place.entry, entry));
             written += write_segment(file, segment, ours, name, insert, &mut out)?;
-            written += SEPARATOR;
-            out.write_all(&[0; SEPARATOR as usize])?;
         } else {
             let end = match segments.get(number + 1) {
                 Some(next) => next.offset,
@@ -167,6 +165,7 @@ struct Surgery {
     seen: Vec<Seen>,
 }
 
+/// Writes one segment and the NULs behind it; nothing where all of it goes. The bytes written.
 fn write_segment(
     file: &File,
     segment: &SegmentSummary,
@@ -177,6 +176,9 @@ fn write_segment(
 ) -> Result<u64> {
     let part = Part::new(file, segment.offset, segment.size);
     let surgery = Surgery::plan(part, removed)?;
+    if insert.is_none() && surgery.removed.len() == surgery.seen.len() {
+        return Ok(0);
+    }
     let compression = compression_of(segment.form).unwrap_or(Compression::None);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut writer = ArchiveWriter::new(Encoder::new(compression, threads, out)?);
@@ -194,8 +196,8 @@ fn write_segment(
         number += 1;
     }
     let (_, written, out) = writer.finish()?;
-    out.flush()?;
-    Ok(written)
+    out.write_all(&[0; SEPARATOR as usize])?;
+    Ok(written + SEPARATOR)
 }
 
 impl Surgery {
