@@ -1,6 +1,10 @@
 //! Unpacking one compressed segment out of the middle of an image, a buffer at a time.
 
+mod ahead;
+
 use std::io::{self, Read};
+
+use ahead::{Ahead, Piece};
 
 use crate::lz4::LegacyDecoder;
 use crate::problem::Fault;
@@ -13,6 +17,8 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 const XZ_MEMORY_MAX: u64 = 256 << 20;
 /// Bytes that are unpacked at once: they still lie in the processor's cache when they are looked at.
 const BUFFER_SIZE: usize = 128 << 10;
+/// Room before them for what is left of the bytes before: more than any header, name and target take.
+const HEADROOM: usize = 16 << 10;
 
 /// How a segment is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,7 +92,8 @@ impl From<Fault> for Broken {
     }
 }
 
-enum Decoder<S: Source> {
+/// Gives the unpacked bytes in order.
+pub(crate) enum Decoder<S: Source> {
     Gzip(flate2::bufread::GzDecoder<Window<S>>),
     Zstd(zstd::stream::read::Decoder<'static, Window<S>>),
     /// xz and lzma.
@@ -128,26 +135,61 @@ impl<S: Source> Decoder<S> {
     }
 }
 
-impl<S: Source> Read for Decoder<S> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Decoder::Gzip(decoder) => decoder.read(buffer),
-            Decoder::Zstd(decoder) => decoder.read(buffer),
-            Decoder::Xz(decoder) => decoder.read(buffer),
-            Decoder::Bzip2(decoder) => decoder.read(buffer),
-            Decoder::Lz4(decoder) => decoder.read(buffer),
+impl<S: Source> Decoder<S> {
+    /// Some of the next bytes; 0 only at the end.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Broken> {
+        loop {
+            let read = match self {
+                Decoder::Gzip(decoder) => decoder.read(buffer),
+                Decoder::Zstd(decoder) => decoder.read(buffer),
+                Decoder::Xz(decoder) => decoder.read(buffer),
+                Decoder::Bzip2(decoder) => decoder.read(buffer),
+                Decoder::Lz4(decoder) => decoder.read(buffer),
+            };
+            match read {
+                Ok(read) => return Ok(read),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if self.window().failed() => return Err(Broken::Io(error)),
+                Err(error) => return Err(Fault::Damaged(error.to_string()).into()),
+            }
         }
     }
 }
 
+/// Starts a thread that unpacks.
+pub(crate) type StartAhead<S> = fn(Decoder<S>) -> io::Result<Ahead>;
+
+/// What [`Unpacked::new`] takes to unpack in a thread.
+pub(crate) fn start_ahead<S: Source + Send + 'static>() -> StartAhead<S> {
+    Ahead::start
+}
+
+/// Where unpacked bytes come from.
+enum Feed<S: Source> {
+    /// From this thread, when they are wanted.
+    Here(Box<Decoder<S>>),
+    /// From another thread, before they are wanted.
+    Ahead(Ahead),
+}
+
+/// How a segment is to be unpacked.
+pub(crate) struct Manner<S: Source> {
+    /// How it is stored.
+    pub(crate) form: Form,
+    /// How many bytes it may unpack to.
+    pub(crate) room: u64,
+    /// The number that an error names when there are more.
+    pub(crate) limit: u64,
+    /// How a thread is started for it, if one is wanted.
+    pub(crate) ahead: Option<StartAhead<S>>,
+}
+
 /// What a compressed segment unpacks to, read from its start to its end.
 pub(crate) struct Unpacked<S: Source> {
-    decoder: Decoder<S>,
+    feed: Feed<S>,
     /// An xz stream whose check the kernel cannot do.
     wrong_check: bool,
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
+    piece: Piece,
     /// The unpacked byte that is read next.
     position: u64,
     /// Bytes that may still be unpacked.
@@ -157,23 +199,20 @@ pub(crate) struct Unpacked<S: Source> {
 }
 
 impl<S: Source> Unpacked<S> {
-    /// Unpacks the segment of this form at which `window` stands, up to `room` bytes; `limit` is the
-    /// number that an error names.
-    pub(crate) fn new(form: Form, mut window: Window<S>, room: u64, limit: u64) -> Result<Self, Broken> {
+    /// Unpacks the segment at which `window` stands.
+    pub(crate) fn new(manner: Manner<S>, mut window: Window<S>) -> Result<Self, Broken> {
         // The .xz format, 2.1.1.2: the second flag byte names the check; the kernel does none (0) and
         // CRC32 (1) (dec_stream_header in lib/xz/xz_dec_stream.c).
+        let Manner { form, room, limit, ahead } = manner;
         let wrong_check = form == Form::Xz && !matches!(window.fill(8)?.get(7), Some(0 | 1));
-        Ok(Unpacked {
-            decoder: Decoder::new(form, window)??,
-            wrong_check,
-            buffer: Vec::new(),
-            start: 0,
-            end: 0,
-            position: 0,
-            room,
-            limit,
-            ended: false,
-        })
+        let image_position = window.position();
+        let decoder = Decoder::new(form, window)??;
+        let feed = match ahead {
+            Some(start) => Feed::Ahead(start(decoder)?),
+            None => Feed::Here(Box::new(decoder)),
+        };
+        let piece = Piece { bytes: Vec::new(), start: HEADROOM, end: HEADROOM, image_position };
+        Ok(Unpacked { feed, wrong_check, piece, position: 0, room, limit, ended: false })
     }
 
     /// The unpacked byte that is read next.
@@ -183,12 +222,15 @@ impl<S: Source> Unpacked<S> {
 
     /// Bytes unpacked so far, whether they were read or not.
     pub(crate) fn unpacked(&self) -> u64 {
-        self.position + (self.end - self.start) as u64
+        self.position + self.piece.len() as u64
     }
 
     /// The byte of the image behind what was used of it.
     pub(crate) fn image_position(&self) -> u64 {
-        self.decoder.window().position()
+        match &self.feed {
+            Feed::Here(decoder) => decoder.window().position(),
+            Feed::Ahead(_) => self.piece.image_position,
+        }
     }
 
     /// Whether it is an xz stream whose check the kernel cannot do.
@@ -196,41 +238,55 @@ impl<S: Source> Unpacked<S> {
         self.wrong_check
     }
 
-    /// The next bytes: `wanted` or more, unless the end is nearer. `wanted` is at most some KiB.
+    /// The next bytes: `wanted` or more, unless the end is nearer. `wanted` is less than HEADROOM.
     pub(crate) fn fill(&mut self, wanted: usize) -> Result<&[u8], Broken> {
-        while self.end - self.start < wanted && !self.ended {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-            self.buffer.resize(BUFFER_SIZE, 0);
-            let mut buffer = std::mem::take(&mut self.buffer);
-            let read = self.decode(&mut buffer[self.end..]);
-            self.buffer = buffer;
-            self.end += read?;
+        while self.piece.len() < wanted && !self.ended {
+            self.fill_more()?;
         }
-        Ok(&self.buffer[self.start..self.end])
+        Ok(self.piece.unread())
     }
 
-    fn decode(&mut self, buffer: &mut [u8]) -> Result<usize, Broken> {
-        let read = loop {
-            match self.decoder.read(buffer) {
-                Ok(read) => break read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if self.decoder.window().failed() => return Err(Broken::Io(error)),
-                Err(error) => return Err(Fault::Damaged(error.to_string()).into()),
+    /// Puts more bytes behind those that are left.
+    fn fill_more(&mut self) -> Result<(), Broken> {
+        let left = self.piece.len();
+        let read = match &mut self.feed {
+            Feed::Here(decoder) => {
+                let Piece { bytes, start, end, .. } = &mut self.piece;
+                bytes.resize(HEADROOM + BUFFER_SIZE, 0);
+                bytes.copy_within(*start..*end, HEADROOM - left);
+                (*start, *end) = (HEADROOM - left, HEADROOM);
+                let read = decoder.read(&mut bytes[HEADROOM..])?;
+                *end += read;
+                read
+            }
+            Feed::Ahead(ahead) => {
+                let mut next = match ahead.next() {
+                    Ok(next) => next,
+                    Err(failure) => {
+                        self.piece.image_position =
+                            failure.image_position.unwrap_or(self.piece.image_position);
+                        return Err(failure.broken);
+                    }
+                };
+                let read = next.len();
+                next.start -= left;
+                next.bytes[next.start..HEADROOM].copy_from_slice(self.piece.unread());
+                ahead.give_back(std::mem::replace(&mut self.piece, next).bytes);
+                read
             }
         };
+        self.count(read)
+    }
+
+    fn count(&mut self, read: usize) -> Result<(), Broken> {
         self.ended = read == 0;
-        match self.room.checked_sub(read as u64) {
-            Some(room) => self.room = room,
-            None => return Err(Fault::Limit(self.limit).into()),
-        }
-        Ok(read)
+        self.room = self.room.checked_sub(read as u64).ok_or(Fault::Limit(self.limit))?;
+        Ok(())
     }
 
     pub(crate) fn consume(&mut self, count: usize) {
-        let count = count.min(self.end - self.start);
-        self.start += count;
+        let count = count.min(self.piece.len());
+        self.piece.start += count;
         self.position += count as u64;
     }
 
@@ -251,12 +307,6 @@ impl<S: Source> Unpacked<S> {
 
     /// Some of the next bytes; 0 only at the end.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Broken> {
-        // What is large is unpacked to where it is wanted.
-        if self.start == self.end && buffer.len() >= BUFFER_SIZE / 2 && !self.ended {
-            let read = self.decode(buffer)?;
-            self.position += read as u64;
-            return Ok(read);
-        }
         let there = self.fill(1)?;
         let taken = there.len().min(buffer.len());
         buffer[..taken].copy_from_slice(&there[..taken]);

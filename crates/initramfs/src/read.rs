@@ -6,7 +6,7 @@ mod entry;
 use std::io;
 
 use crate::bytes::Bytes;
-use crate::decompress::{Broken, Form, Unpacked};
+use crate::decompress::{Broken, Form, Manner, StartAhead, Unpacked, start_ahead};
 use crate::image::{ImageSummary, SegmentSummary};
 use crate::manifest::PATH_MAX;
 use crate::newc::{ALIGNMENT, HEADER_SIZE, Header, MAGIC, MAGIC_CHECKSUM, MAGIC_OLD, TRAILER, file_type};
@@ -52,6 +52,7 @@ pub struct ImageReader<S: Source + Clone> {
     /// Bytes that compressed segments may still unpack to, and could at the start.
     room: u64,
     limit: u64,
+    ahead: Option<StartAhead<S>>,
     done: bool,
 }
 
@@ -99,6 +100,7 @@ impl<S: Source + Clone> ImageReader<S> {
             link_scope: 0,
             room: u64::MAX,
             limit: u64::MAX,
+            ahead: None,
             done: false,
         })
     }
@@ -107,6 +109,15 @@ impl<S: Source + Clone> ImageReader<S> {
     /// unpacked to more than `limit` bytes.
     pub fn limit(self, limit: u64) -> Self {
         ImageReader { room: limit, limit, ..self }
+    }
+
+    /// The same reader, which unpacks in a thread of its own, some buffers ahead: for whoever does more with
+    /// the data than to skip it.
+    pub fn read_ahead(self) -> Self
+    where
+        S: Send + 'static,
+    {
+        ImageReader { ahead: Some(start_ahead()), ..self }
     }
 
     /// What was read so far: the segments (the last one may still be read), and what is wrong.
@@ -204,6 +215,7 @@ impl<S: Source + Clone> ImageReader<S> {
         let Some(segment) = self.summary.segments.last_mut() else { return 0 };
         segment.size = unpacked.image_position() - segment.offset;
         segment.unpacked = unpacked.unpacked();
+        self.room = self.room.saturating_sub(segment.unpacked);
         segment.offset
     }
 
@@ -225,7 +237,8 @@ impl<S: Source + Clone> ImageReader<S> {
         };
         self.open_segment(position, form);
         let window = Window::new(self.source.clone(), self.size, position);
-        let unpacked = Unpacked::new(form, window, self.room, self.limit)?;
+        let manner = Manner { form, room: self.room, limit: self.limit, ahead: self.ahead };
+        let unpacked = Unpacked::new(manner, window)?;
         self.bytes = Bytes::Unpacked(Box::new(unpacked));
         Ok(())
     }
@@ -351,6 +364,10 @@ impl<S: Source + Clone> ImageReader<S> {
                         Some(target) => self.target.extend_from_slice(target),
                         None => self.skip_data()?,
                     }
+                }
+                // usr/gen_init_cpio.c of 6.12 writes the NUL behind a target and counts it.
+                if self.target.last() == Some(&0) {
+                    self.target.pop();
                 }
                 if self.target.is_empty() || self.target.contains(&0) {
                     self.complain_of_entry(offset, Fault::SymlinkTarget);

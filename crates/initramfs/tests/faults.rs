@@ -34,7 +34,7 @@ fn oddities_are_told_and_the_entry_given() {
         (entry(of_type(0o644), b"f\0", b""), b"f", Fault::UnknownType(0o644)),
         (entry(of_type(file_type::DIRECTORY), b"d\0", b"1"), b"d", Fault::UnexpectedData),
         (entry(link, b"l\0", b""), b"l", Fault::SymlinkTarget),
-        (entry(link, b"l\0", b"a\0"), b"l", Fault::SymlinkTarget),
+        (entry(link, b"l\0", b"a\0b"), b"l", Fault::SymlinkTarget),
         (entry(link, b"l\0", &[b'x'; 4096]), b"l", Fault::SymlinkTarget),
     ];
     for (odd, name, fault) in cases {

@@ -215,5 +215,11 @@ fn a_limit_ends_the_unpacking() {
         let last = summary.problems.last().unwrap();
         assert_eq!(last.fault, initramfs::Fault::Limit(1000), "{compression}: {last}");
         assert_ne!(summary.segments[0].form, Form::Plain);
+        // The limit is for all segments together.
+        let small = packed(&Manifest::new(), compression);
+        let mut two = Vec::new();
+        write_image(&[Segment::Bytes(&small), Segment::Bytes(&small)], &mut two).unwrap();
+        let fault = |limit| read_limited(&two, limit).1.problems.pop().map(|problem| problem.fault);
+        assert_eq!((fault(247), fault(248)), (Some(initramfs::Fault::Limit(247)), None));
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file is a crate of its own and uses a part.
 
 use std::io::Read as _;
+use std::sync::Arc;
 
 use initramfs::newc::{Header, align, file_type};
 use initramfs::{Compression, Entry, ImageReader, ImageSummary, Manifest, pack};
@@ -90,9 +91,10 @@ pub fn read_limited(image: &[u8], limit: u64) -> (Vec<Found>, ImageSummary) {
     (found, summary)
 }
 
-/// The same image with no data read.
+/// The same image with no data read, unpacked in a thread.
 fn skimmed(image: &[u8], limit: u64) -> ImageSummary {
-    let mut reader = ImageReader::new(image).unwrap().limit(limit);
+    let image: Arc<[u8]> = image.into();
+    let mut reader = ImageReader::new(image).unwrap().limit(limit).read_ahead();
     while reader.next_entry().unwrap().is_some() {}
     reader.into_summary()
 }

@@ -24,7 +24,7 @@ pub fn run(context: &Context, arguments: &InitramfsUnpack) -> Result<Answer> {
         None => None,
     };
     let mut work = Work::new(arguments, only)?;
-    let mut reader = ImageReader::new(source).map_err(|cause| unreadable(archive, cause))?;
+    let mut reader = ImageReader::new(source).map_err(|cause| unreadable(archive, cause))?.read_ahead();
     while let Some(mut entry) = reader.next_entry().map_err(|cause| unreadable(archive, cause))? {
         context.cancel.check()?;
         work.unpacker(entry.segment())?.unpack(&mut entry).map_err(failed)?;
