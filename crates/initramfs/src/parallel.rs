@@ -72,56 +72,42 @@ struct Packed {
     buffer: Vec<u8>,
 }
 
-/// What one thread keeps from chunk to chunk.
-struct Compressor {
-    form: Form,
-    deflate: Option<flate2::Compress>,
-}
-
-impl Compressor {
-    fn new(form: Form) -> Self {
-        Compressor { form, deflate: None }
-    }
-
-    fn compress(&mut self, bytes: &[u8], start: usize, last: bool) -> io::Result<(Vec<u8>, flate2::Crc)> {
-        match self.form {
-            Form::Gzip { level } => self.deflate(level, bytes, start, last),
+impl Form {
+    /// Compresses the chunk that begins at `start` of `bytes`; its sum, for gzip.
+    fn compress(self, bytes: &[u8], start: usize, last: bool) -> io::Result<(Vec<u8>, flate2::Crc)> {
+        match self {
+            Form::Gzip { level } => deflate(level, bytes, start, last),
             Form::Lz4 => Ok((lz4_block(&bytes[start..])?, flate2::Crc::new())),
         }
     }
+}
 
-    fn deflate(
-        &mut self,
-        level: u32,
-        bytes: &[u8],
-        start: usize,
-        last: bool,
-    ) -> io::Result<(Vec<u8>, flate2::Crc)> {
-        let deflate =
-            self.deflate.get_or_insert_with(|| flate2::Compress::new(flate2::Compression::new(level), false));
-        deflate.reset();
-        let (window, chunk) = bytes.split_at(start);
-        if !window.is_empty() {
-            deflate.set_dictionary(window).map_err(io::Error::other)?;
+/// A chunk of raw deflate, primed with what stands before `start`.
+fn deflate(level: u32, bytes: &[u8], start: usize, last: bool) -> io::Result<(Vec<u8>, flate2::Crc)> {
+    // One of its own for each chunk: `reset` leaves the old window where zlib-rs hashes a byte behind the
+    // dictionary, so what comes out would hang on what the thread compressed before.
+    let mut deflate = flate2::Compress::new(flate2::Compression::new(level), false);
+    let (window, chunk) = bytes.split_at(start);
+    if !window.is_empty() {
+        deflate.set_dictionary(window).map_err(io::Error::other)?;
+    }
+    let mut sum = flate2::Crc::new();
+    sum.update(chunk);
+    let flush = if last { flate2::FlushCompress::Finish } else { flate2::FlushCompress::Sync };
+    // Deflate grows what it cannot compress by 5 bytes in 16 KiB; the loop is for the end marks.
+    let mut out = Vec::with_capacity(chunk.len() + chunk.len() / 1000 + 1024);
+    loop {
+        let taken = deflate.total_in() as usize;
+        let status = deflate.compress_vec(&chunk[taken..], &mut out, flush).map_err(io::Error::other)?;
+        let ended = match last {
+            true => status == flate2::Status::StreamEnd,
+            // A flush is complete once room is left over (zlib.h, deflate).
+            false => deflate.total_in() as usize == chunk.len() && out.len() < out.capacity(),
+        };
+        if ended {
+            return Ok((out, sum));
         }
-        let mut sum = flate2::Crc::new();
-        sum.update(chunk);
-        let flush = if last { flate2::FlushCompress::Finish } else { flate2::FlushCompress::Sync };
-        // Deflate never grows its input by more than 5 bytes in 16 KiB; the loop is for the end marks.
-        let mut out = Vec::with_capacity(chunk.len() + chunk.len() / 1000 + 1024);
-        loop {
-            let taken = deflate.total_in() as usize;
-            let status = deflate.compress_vec(&chunk[taken..], &mut out, flush).map_err(io::Error::other)?;
-            let ended = match last {
-                true => status == flate2::Status::StreamEnd,
-                // A flush is complete once room is left over (zlib.h, deflate).
-                false => deflate.total_in() as usize == chunk.len() && out.len() < out.capacity(),
-            };
-            if ended {
-                return Ok((out, sum));
-            }
-            out.reserve(chunk.len() / 8 + 1024);
-        }
+        out.reserve(chunk.len() / 8 + 1024);
     }
 }
 
@@ -149,8 +135,6 @@ pub(crate) struct Encoder<W: Write> {
     /// The chunks that are under way, in their order.
     pending: VecDeque<Receiver<io::Result<Packed>>>,
     workers: Workers,
-    /// For chunks that this thread compresses itself.
-    own: Compressor,
     sum: flate2::Crc,
     total: u64,
 }
@@ -171,7 +155,6 @@ impl<W: Write> Encoder<W> {
             spare: Vec::new(),
             pending: VecDeque::new(),
             workers: Workers::default(),
-            own: Compressor::new(form),
             sum: flate2::Crc::new(),
             total: 0,
         })
@@ -227,7 +210,7 @@ impl<W: Write> Encoder<W> {
                 self.collect(self.workers.handles.len() + SPARE)
             }
             None => {
-                let (bytes, sum) = self.own.compress(&job.bytes, job.start, job.last)?;
+                let (bytes, sum) = self.form.compress(&job.bytes, job.start, job.last)?;
                 self.take(Packed { bytes, sum, buffer: job.bytes })
             }
         }
@@ -332,14 +315,13 @@ impl Drop for Workers {
 }
 
 fn work(form: Form, queue: &Mutex<Receiver<Job>>) {
-    let mut compressor = Compressor::new(form);
     loop {
         let job = match queue.lock() {
             Ok(queue) => queue.recv(),
             Err(_) => return,
         };
         let Ok(Job { bytes, start, last, done }) = job else { return };
-        let packed = compressor.compress(&bytes, start, last);
+        let packed = form.compress(&bytes, start, last);
         let packed = packed.map(|(out, sum)| Packed { bytes: out, sum, buffer: bytes });
         // Nobody waits any more where the output failed.
         let _ = done.send(packed);
