@@ -3,6 +3,7 @@
 
 mod append;
 mod index;
+mod names;
 mod rewrite;
 
 use std::fs::File;
@@ -11,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
-use self::append::{Appender, cut_append};
+use self::append::Appender;
 pub use self::index::Found;
 use self::index::{Index, Place};
+use self::names::read_names;
 use crate::compression::{Compression, Encoder};
 use crate::decompress::Form;
 use crate::error::{Error, Result, show};
@@ -21,10 +23,9 @@ use crate::list::List;
 use crate::manifest::{Content, Entry, Kind};
 use crate::newc::{Header, file_type};
 use crate::plan::plan;
-use crate::problem::Fault;
 use crate::read::ImageReader;
 use crate::source::Source;
-use crate::tree::{NodeKind, Rules, Tree, TreeEntry, components};
+use crate::tree::components;
 use crate::write::{ArchiveWriter, EARLY};
 
 /// Content up to this size is appended as it is: to compress it would make the kernel's decompressor start for
@@ -123,8 +124,7 @@ impl Archive {
                     waiting.extend(reversed(&link.target));
                 }
                 Some(other) if !waiting.is_empty() && !other.is(file_type::DIRECTORY) => {
-                    let why = format!("/{} is no directory", show(&at));
-                    return Err(Error::Value { path: show(path), why });
+                    return Err(no_directory(path, &at));
                 }
                 _ => {}
             }
@@ -308,69 +308,8 @@ fn append_list(
     }
 }
 
-/// All names of the archive, and how much of a cut append was taken back.
-#[expect(clippy::type_complexity, reason = "what an index is made of")]
-fn read_names(file: &File, path: &Path) -> Result<(Vec<(Vec<u8>, Found)>, Option<u64>)> {
-    let unreadable = |source| Error::Read { path: path.into(), source };
-    let mut reader = ImageReader::new(file).map_err(unreadable)?;
-    let mut tree = Tree::new(Rules::Kernel);
-    let mut places = Vec::new();
-    while let Some(entry) = reader.next_entry().map_err(unreadable)? {
-        let segment = entry.summary().segments[entry.segment()];
-        places.push(Place { segment: segment.offset, form: segment.form, entry: entry.offset() });
-        tree.apply(&TreeEntry {
-            number: places.len() as u64 - 1,
-            name: entry.name(),
-            header: entry.header(),
-            target: entry.target(),
-            link_scope: entry.link_scope(),
-        });
-    }
-    let summary = reader.into_summary();
-    let mut repaired = None;
-    if let Some(stop) = summary.stopped_at() {
-        let unknown = matches!(stop.fault, Fault::NoMagic) && stop.inside.is_none();
-        let cut = if unknown { cut_append(file, stop.offset).map_err(unreadable)? } else { None };
-        let Some(old_length) = cut else {
-            let why = format!("cannot be changed: the kernel would stop at {stop}; pack it again");
-            return Err(Error::Archive { path: path.into(), why });
-        };
-        let length = file.metadata().map_err(unreadable)?.len();
-        file.set_len(old_length)?;
-        repaired = Some(length - old_length);
-    }
-    Ok((names_of(&tree, &places), repaired))
-}
-
-fn names_of(tree: &Tree, places: &[Place]) -> Vec<(Vec<u8>, Found)> {
-    let nowhere = Place { segment: 0, form: Form::Plain, entry: 0 };
-    let mut names = Vec::new();
-    tree.walk(|path, name| {
-        let node = tree.node(name.node);
-        let (mut size, mut target, mut numbers, mut entry) = (0, Vec::new(), (0, 0), name.entry);
-        match &node.kind {
-            NodeKind::File { size: bytes, content } => (size, entry) = (*bytes, Some(*content)),
-            NodeKind::Symlink(to) => target = to.to_vec(),
-            NodeKind::Character { major, minor } | NodeKind::Block { major, minor } => {
-                numbers = (*major, *minor)
-            }
-            NodeKind::Directory { .. } | NodeKind::Fifo | NodeKind::Socket => {}
-        }
-        let header = Header {
-            mode: node.kind.file_type() | node.mode,
-            uid: node.uid,
-            gid: node.gid,
-            mtime: node.mtime,
-            link_count: node.link_count,
-            size,
-            node_major: numbers.0,
-            node_minor: numbers.1,
-            ..Header::default()
-        };
-        let place = entry.and_then(|entry| places.get(entry as usize)).copied().unwrap_or(nowhere);
-        names.push((path.to_vec(), Found { header, target, place }));
-    });
-    names
+fn no_directory(path: &[u8], parent: &[u8]) -> Error {
+    Error::Value { path: show(path), why: format!("/{} is no directory", show(parent)) }
 }
 
 /// The components of a path, the last one first.
@@ -384,8 +323,10 @@ fn reversed(path: &[u8]) -> Vec<Vec<u8>> {
 fn missing_parents(archive: &Archive, name: &[u8]) -> Result<Vec<Vec<u8>>> {
     let mut missing = Vec::new();
     for (at, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-        if archive.get(&name[..at])?.is_none() {
-            missing.push(name[..at].to_vec());
+        match archive.get(&name[..at])? {
+            None => missing.push(name[..at].to_vec()),
+            Some(parent) if parent.is(file_type::DIRECTORY) => {}
+            Some(_) => return Err(no_directory(name, &name[..at])),
         }
     }
     Ok(missing)

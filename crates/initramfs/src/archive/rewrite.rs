@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::{Part, compression_of, is_early, problem};
+use super::names::{names_of, read_names};
+use super::{Found, Part, compression_of, is_early, problem};
 use crate::compression::{Compression, Encoder};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, show};
 use crate::image::SegmentSummary;
 use crate::list::List;
 use crate::manifest::Entry;
@@ -15,7 +16,7 @@ use crate::newc::{Header, align, file_type};
 use crate::plan::plan;
 use crate::read::{ImageEntry, ImageReader};
 use crate::scratch::Scratch;
-use crate::tree::{NodeId, NodeKind, Rules, Tree, TreeEntry, components};
+use crate::tree::{NodeId, NodeKind, Outcome, Rules, Tree, TreeEntry, components};
 use crate::write::ArchiveWriter;
 
 /// NULs behind a segment, before those that align: see `write_image`.
@@ -26,7 +27,7 @@ const SEPARATOR: u64 = 4;
 /// it was.
 pub(crate) fn rewrite(file: &File, path: &Path, name: &[u8], entry: Option<&Entry>) -> Result<Vec<usize>> {
     let keeps_below = entry.is_some_and(|entry| entry.kind == crate::manifest::Kind::Directory);
-    let (segments, mut hits) = find(file, path, name, keeps_below)?;
+    let Search { segments, mut hits, names } = find(file, path, name, keeps_below)?;
     let place = if is_early(name) { hits.first() } else { hits.iter().rev().find(|hit| hit.itself) }.copied();
     let Some(place) = place else {
         return Err(problem(path, "no longer holds what its index says; try again"));
@@ -53,6 +54,8 @@ pub(crate) fn rewrite(file: &File, path: &Path, name: &[u8], entry: Option<&Entr
         out.write_all(&[0; 3][..(aligned - written) as usize])?;
         written = aligned;
     }
+    let goes = |other: &[u8]| other == name || (!keeps_below && is_below(other, name));
+    check_rest(path, &names, &read_names(&scratch.file, path)?.0, goes)?;
     // On the disk before it takes the place of what may be the only copy.
     scratch.file.sync_data()?;
     scratch.replace()?;
@@ -71,8 +74,55 @@ struct Hit {
     itself: bool,
 }
 
+fn is_below(name: &[u8], directory: &[u8]) -> bool {
+    name.strip_prefix(directory).is_some_and(|rest| rest.starts_with(b"/"))
+}
+
+/// Segments hang on each other in ways that taking entries out of them cannot keep: a name that goes through a symbolic
+/// link, content that a later entry wrote by another name. Where that is so, nothing is changed.
+fn check_rest(
+    path: &Path,
+    old: &[(Vec<u8>, Found)],
+    new: &[(Vec<u8>, Found)],
+    goes: impl Fn(&[u8]) -> bool,
+) -> Result<()> {
+    let rest = |names: &[(Vec<u8>, Found)]| {
+        let stays = names.iter().filter(|(name, _)| !goes(name));
+        // How many names a file has is what may change; where it stands must.
+        stays
+            .map(|(name, found)| {
+                (name.clone(), Header { link_count: 0, ..found.header }, found.target.clone())
+            })
+            .collect::<Vec<_>>()
+    };
+    let (old, new) = (rest(old), rest(new));
+    let differs = old.iter().zip(&new).find(|(old, new)| old != new).map(|(old, _)| old);
+    match differs.or(old.get(new.len())).or(new.get(old.len())) {
+        Some((name, ..)) => Err(tangled(path, name)),
+        None => Ok(()),
+    }
+}
+
+fn tangled(path: &Path, name: &[u8]) -> Error {
+    let name = show(name);
+    problem(
+        path,
+        &format!(
+            "cannot be changed so: its segments hang on each other, and /{name} would change too; \
+                            squash it and try again"
+        ),
+    )
+}
+
+/// What a walk over the archive found.
+struct Search {
+    segments: Vec<SegmentSummary>,
+    hits: Vec<Hit>,
+    names: Vec<(Vec<u8>, Found)>,
+}
+
 /// The segments, and the entries whose names lead to `name` or below it by the time they are unpacked.
-fn find(file: &File, path: &Path, name: &[u8], keeps_below: bool) -> Result<(Vec<SegmentSummary>, Vec<Hit>)> {
+fn find(file: &File, path: &Path, name: &[u8], keeps_below: bool) -> Result<Search> {
     let unreadable = |source| Error::Read { path: path.into(), source };
     let mut reader = ImageReader::new(file).map_err(unreadable)?;
     let mut tree = Tree::new(Rules::Kernel);
@@ -82,10 +132,18 @@ fn find(file: &File, path: &Path, name: &[u8], keeps_below: bool) -> Result<(Vec
             (segment, in_segment) = (entry.segment(), 0);
         }
         let standing = tree_place(&tree, entry.name(), name);
-        if standing.itself || (standing.below && !keeps_below) {
+        let goes = standing.itself || (standing.below && !keeps_below);
+        if goes {
             hits.push(Hit { segment, entry: in_segment, itself: standing.itself });
         }
-        tree.apply(&tree_entry(&entry, number));
+        let applied = tree.apply(&tree_entry(&entry, number));
+        if let (true, Outcome::Changed(node)) = (goes, applied.outcome) {
+            let node = tree.node(node);
+            // It changed the file for all its names.
+            if node.link_count > 1 && !matches!(node.kind, NodeKind::Directory { .. }) {
+                return Err(tangled(path, entry.name()));
+            }
+        }
         number += 1;
         in_segment += 1;
     }
@@ -94,7 +152,7 @@ fn find(file: &File, path: &Path, name: &[u8], keeps_below: bool) -> Result<(Vec
         let why = format!("cannot be changed: the kernel would stop at {stop}; pack it again");
         return Err(problem(path, &why));
     }
-    Ok((summary.segments, hits))
+    Ok(Search { segments: summary.segments, hits, names: names_of(&tree, &[]) })
 }
 
 pub(crate) fn tree_entry<'a>(

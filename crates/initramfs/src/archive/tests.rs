@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::*;
-use crate::{COMPRESSIONS, Manifest, Segment, pack, write_image};
+use crate::{COMPRESSIONS, Manifest, NodeKind, Rules, Segment, Tree, pack, write_image};
 
 /// By name: mode with type, owner, names of the file, content or target.
 type Meaning = BTreeMap<Vec<u8>, (u32, u32, u32, Vec<u8>)>;

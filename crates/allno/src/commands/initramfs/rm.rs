@@ -20,11 +20,14 @@ pub fn run(context: &Context, arguments: &InitramfsRm) -> Result<Answer> {
         return Err(Error::input(format!("{} is not in {archive}", shown(&name)))
             .hint(format!("allno initramfs ls {archive}")));
     }
-    let change = archive.remove(&name, arguments.recursive).map_err(|cause| match (&cause, arguments.recursive) {
-        (initramfs::Error::Value { .. }, false) => {
-            told(cause).hint(format!("allno initramfs rm --recursive {} {}", path.display(), shown(&name)))
-        }
-        _ => told(cause),
-    })?;
+    let change =
+        archive.remove(&name, arguments.recursive).map_err(|cause| match (&cause, arguments.recursive) {
+            (initramfs::Error::Value { .. }, false) => told(cause).hint(format!(
+                "allno initramfs rm --recursive {} {}",
+                path.display(),
+                shown(&name)
+            )),
+            _ => told(cause),
+        })?;
     answer(context, path, &[name], &change)
 }
