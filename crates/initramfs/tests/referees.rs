@@ -11,17 +11,9 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use common::tools::referee;
 use common::{packed, read, read_clean, sample};
 use initramfs::{COMPRESSIONS, Compression, Fault};
-
-/// Whether `tool` may be used. A missing referee fails the test unless ALLNO_SKIP_REFEREES=1.
-fn referee(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let found = found.is_ok();
-    let skip = std::env::var_os("ALLNO_SKIP_REFEREES").is_some_and(|value| value == "1");
-    assert!(found || skip, "{tool} is missing: install it, or set ALLNO_SKIP_REFEREES=1 to do without");
-    found
-}
 
 /// Runs a tool with `input` on its standard input; its output must be clean.
 fn run(tool: &str, arguments: &[&str], directory: &Path, input: &[u8]) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! What several tests share.
 #![allow(dead_code)] // Each test file is a crate of its own and uses a part.
 
+pub mod tools;
+
 use std::io::Read as _;
 use std::sync::Arc;
 
