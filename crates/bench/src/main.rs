@@ -4,6 +4,7 @@
 //!     cargo run --release -p bench -- edit          # an edit of /init to its assertion, against QEMU by hand
 //!     cargo run --release -p bench -- overhead      # allno build against make on the same configuration
 //!     cargo run --release -p bench -- kconfig       # allno conf against the kernel's conf, time and memory
+//!     cargo run --release -p bench -- initramfs     # allno initramfs against 3cpio, GNU cpio and the compressors
 //!     cargo run --release -p bench -- reproducible  # the whole node built twice from nothing, compared by cmp
 //!
 //! Run it on an idle machine. It drives `target/release/allno`, or the command that --allno names.
@@ -12,6 +13,7 @@
 
 mod edit;
 mod first_line;
+mod initramfs;
 mod kconfig;
 mod overhead;
 mod reproducible;
@@ -58,6 +60,15 @@ enum Figure {
         #[arg(long, default_value_t = 11)]
         pairs: usize,
     },
+    /// allno initramfs against 3cpio, GNU cpio and the compressors: list, extract, create, edit
+    Initramfs {
+        /// Rounds of each
+        #[arg(long, default_value_t = 11)]
+        pairs: usize,
+        /// Where the inputs and 3cpio are kept
+        #[arg(long, default_value = "target/bench-initramfs")]
+        cache: PathBuf,
+    },
     /// Run a command and print its time and memory: the other figures start it
     #[command(hide = true)]
     Once {
@@ -86,6 +97,7 @@ fn main() -> ExitCode {
             Figure::Edit { pairs } => edit::measure(&allno, pairs),
             Figure::Overhead { pairs } => overhead::measure(&allno, pairs),
             Figure::Kconfig { pairs } => kconfig::measure(&allno, pairs),
+            Figure::Initramfs { pairs, cache } => initramfs::measure(&allno, pairs, &cache),
             Figure::Reproducible => reproducible::measure(&allno),
             Figure::Once { .. } => Ok(()),
         });
