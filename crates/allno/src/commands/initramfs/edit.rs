@@ -60,7 +60,7 @@ pub fn answer(context: &Context, archive: &Path, names: &[Vec<u8>], change: &Edi
         Edited::Rewritten { segments, why } => ("rewritten", 0, &segments[..], Some(*why)),
     };
     let object = json!({
-        "archive": super::absolute(archive)?,
+        "archive": archive.to_string_lossy(),
         "names": names.iter().map(|name| text(name)).collect::<Vec<_>>(),
         "change": word,
         "appended": bytes,

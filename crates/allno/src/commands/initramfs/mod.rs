@@ -62,11 +62,6 @@ fn faults(archive: &Path, summary: &ImageSummary) -> Option<Error> {
     })
 }
 
-/// A path for programs.
-fn absolute(path: &Path) -> Result<std::path::PathBuf> {
-    std::path::absolute(path).map_err(|cause| unreadable(path, cause))
-}
-
 /// An archive that cannot be read.
 fn unreadable(archive: &Path, cause: io::Error) -> Error {
     Error::input(format!("cannot read {}", archive.display())).note(cause.to_string())

@@ -34,7 +34,7 @@ pub fn run(context: &Context, arguments: &InitramfsPack) -> Result<Answer> {
         tell(context, names, what);
     }
     let object = json!({
-        "archive": super::absolute(&arguments.output)?,
+        "archive": arguments.output.to_string_lossy(),
         "compression": compression.to_string(),
         "entries": statistics.entries,
         "uncompressed": statistics.uncompressed,

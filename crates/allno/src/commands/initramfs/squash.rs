@@ -23,7 +23,7 @@ pub fn run(context: &Context, arguments: &InitramfsSquash) -> Result<Answer> {
                 other => refusal(&arguments.output, other),
             })?;
     let object = json!({
-        "archive": super::absolute(&arguments.output)?,
+        "archive": arguments.output.to_string_lossy(),
         "compression": compression.to_string(),
         "entries": statistics.entries,
         "uncompressed": statistics.uncompressed,
@@ -32,11 +32,12 @@ pub fn run(context: &Context, arguments: &InitramfsSquash) -> Result<Answer> {
     Answer::new(context.global, &object, || line(&arguments.output, &statistics, compression))
 }
 
-/// The form of the largest segment, where we write it.
+/// The form of the segment that holds most, where we write it.
 fn largest(file: &std::fs::File) -> std::io::Result<Compression> {
     let mut reader = ImageReader::new(file)?;
     while reader.next_entry()?.is_some() {}
-    let largest = reader.summary().segments.iter().filter(|segment| !segment.early).max_by_key(|it| it.size);
+    let largest =
+        reader.summary().segments.iter().filter(|segment| !segment.early).max_by_key(|it| it.unpacked);
     let form = largest.map_or(Form::Plain, |segment| segment.form);
     let same = initramfs::COMPRESSIONS.into_iter().find(|compression| compression.name() == form.name());
     Ok(same.unwrap_or(Compression::Gzip { level: 6 }))
