@@ -114,6 +114,8 @@ pub struct Applied {
     pub outcome: Outcome,
     /// The number of the entry whose name it took over, or whose node it changed.
     pub replaced: Option<u64>,
+    /// Whether something stood at its name.
+    pub existed: bool,
 }
 
 /// What an entry did to a tree.
@@ -283,12 +285,13 @@ impl Tree {
             self.link_scope = entry.link_scope;
             self.links.clear();
         }
-        let mut replaced = None;
-        let outcome = self.applied(entry, &mut replaced).unwrap_or_else(Outcome::Dropped);
-        Applied { outcome, replaced }
+        let mut applied =
+            Applied { outcome: Outcome::Dropped(Dropped::NoName), replaced: None, existed: false };
+        applied.outcome = self.applied(entry, &mut applied).unwrap_or_else(Outcome::Dropped);
+        applied
     }
 
-    fn applied(&mut self, entry: &TreeEntry, replaced: &mut Option<u64>) -> Result<Outcome, Dropped> {
+    fn applied(&mut self, entry: &TreeEntry, applied: &mut Applied) -> Result<Outcome, Dropped> {
         let name = kernel_name(entry.name);
         let header = &entry.header;
         let kind = header.file_type();
@@ -312,15 +315,16 @@ impl Tree {
         }
         let (directory, leaf) = self.place(name)?;
         if leaf.is_empty() {
-            return self.apply_to_itself(directory, entry, replaced);
+            return self.apply_to_itself(directory, entry, &mut applied.replaced);
         }
         // clean_path: symbolic links and further names remove whatever stands there.
         let keeps = (kind != file_type::SYMLINK && first.is_none()).then_some(kind);
-        self.clear(directory, leaf, keeps, replaced);
+        applied.existed = self.name(directory, leaf).is_some();
+        self.clear(directory, leaf, keeps, &mut applied.replaced);
         match (kind, first) {
             (_, Some(first)) => self.link((directory, leaf), &first, entry),
             (file_type::SYMLINK, None) => self.make_symlink((directory, leaf), entry),
-            (kind, None) if is_known(kind) => self.make((directory, leaf), entry, replaced),
+            (kind, None) if is_known(kind) => self.make((directory, leaf), entry, &mut applied.replaced),
             _ => Err(Dropped::UnknownType),
         }
     }
@@ -446,7 +450,14 @@ impl Tree {
 
     /// [`Rules::Strict`]: the directories of a name that are missing.
     fn make_directories(&mut self, name: &[u8]) -> Result<(), Dropped> {
-        let (parents, _) = split_leaf(name);
+        let (parents, leaf) = split_leaf(name);
+        // A name that is refused leaves nothing behind.
+        if components(name).any(|component| component == b"..") {
+            return Err(Dropped::Climbs);
+        }
+        if components(parents).chain([leaf]).any(|component| component.len() > NAME_MAX) {
+            return Err(Dropped::NameTooLong);
+        }
         let mut at = Tree::ROOT;
         for component in components(parents) {
             at = match self.step(at, component) {

@@ -90,6 +90,8 @@ pub struct Unpacker {
     /// Paths where something stands that we did not make.
     kept: HashSet<Vec<u8>>,
     refused: Vec<Refused>,
+    /// Where the log has the last entry that made a file or changed all of it.
+    last: HashMap<NodeId, usize>,
     /// Paths in the folder of files with several names.
     linked: HashMap<NodeId, Vec<Vec<u8>>>,
     /// Directories whose owner, mode and time are set at the end.
@@ -129,6 +131,7 @@ impl Unpacker {
             log: Vec::new(),
             kept: HashSet::new(),
             refused: Vec::new(),
+            last: HashMap::new(),
             linked: HashMap::new(),
             directories: BTreeSet::new(),
             carriers: Vec::new(),
@@ -155,18 +158,22 @@ impl Unpacker {
         });
         let path = plain_path(&name);
         let Some(on_disk) = self.on_disk(&path, entry) else { return Ok(()) };
-        let ours = on_disk != path || (applied.replaced.is_some() && !self.kept.contains(&path));
+        let ours = on_disk != path || (applied.existed && !self.kept.contains(&path));
         let place = Place { path, on_disk, replace: ours || self.options.force };
         let node = match applied.outcome {
             Outcome::Made(node) | Outcome::Changed(node) | Outcome::Linked(node) => node,
             Outcome::Dropped(why) => {
-                if applied.replaced.is_some() && ours {
+                // The kernel has removed what stood there all the same.
+                if ours && self.tree.find(&place.path).is_none() {
                     self.remove(&place)?;
                 }
                 self.refuse(entry, why.why());
                 return Ok(());
             }
         };
+        if header.file_type() == file_type::REGULAR && !matches!(applied.outcome, Outcome::Linked(_)) {
+            self.last.insert(node, self.log.len());
+        }
         self.log.push(Logged { number, name, node, segment: entry.segment(), offset: entry.offset() });
         if self.kept.contains(&place.path) && !place.replace {
             return Ok(());
@@ -202,9 +209,15 @@ impl Unpacker {
         if !only.needs_data_of(&entry.header(), entry.link_scope()) {
             return None;
         }
-        let carrier = self.temporary_name();
-        self.carriers.push(carrier.clone());
-        Some(carrier)
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        loop {
+            let carrier = self.temporary_name();
+            // What has such a name already is not ours.
+            if rustix::fs::statat(self.folder.root(), &carrier, flags).is_err() {
+                self.carriers.push(carrier.clone());
+                return Some(carrier);
+            }
+        }
     }
 
     /// A name in the folder that nobody else uses.
@@ -235,7 +248,7 @@ impl Unpacker {
             file_type::SYMLINK => self.make_symlink(place, entry.target(), &header),
             file_type::REGULAR => self.make_file(place, node, applied, entry),
             _ if listed => {
-                if applied.replaced.is_some() && place.replace {
+                if applied.existed && place.replace {
                     self.remove(place)?;
                 }
                 Ok(Settled::Done)

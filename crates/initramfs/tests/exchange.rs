@@ -171,7 +171,7 @@ fn run(tool: &Path, arguments: &[&OsStr], folder: &Path, input: &Path, output: &
     assert!(ended.status.success(), "{tool:?} {arguments:?}: {complaint}");
 }
 
-fn words<'a>(text: &'a str) -> Vec<&'a OsStr> {
+fn words(text: &str) -> Vec<&OsStr> {
     text.split_whitespace().map(OsStr::new).collect()
 }
 

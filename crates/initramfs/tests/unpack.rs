@@ -2,18 +2,22 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use common::{entry, file, of_type, packed, sample};
 use initramfs::newc::{Header, file_type};
 use initramfs::{
-    COMPRESSIONS, Compression, ImageReader, ImageSummary, Kind, Only, Owners, Pattern, UnpackOptions,
-    Unpacker, Unpacking,
+    COMPRESSIONS, Compression, ImageReader, ImageSummary, Kind, NodeKind, Only, Owners, Pattern, Rules, Tree,
+    TreeEntry, UnpackOptions, Unpacker, Unpacking,
 };
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 
 /// A folder to unpack into, and things beside it that must stay as they are.
 struct Place {
@@ -430,4 +434,115 @@ fn root_makes_owners_modes_and_nodes() {
     assert_eq!(metadata("dev/vda").rdev(), rustix::fs::makedev(254, 16));
     assert_eq!(metadata("dev/nil").ino(), metadata("dev/null").ino());
     assert_eq!(metadata("bin").mtime(), 0, "set after what is in it was made");
+}
+
+/// Names and targets that lead out of the folder in every combination.
+fn tricky_entry() -> impl Strategy<Value = Vec<u8>> {
+    let part = select(vec!["a", "b", "out", "..", ".", "", "beside", "file", "secret"]);
+    let name = (vec(part, 1..4), any::<bool>()).prop_map(|(parts, absolute)| {
+        let name = parts.join("/");
+        if absolute { format!("/{name}") } else { name }
+    });
+    let target =
+        select(vec!["..", ".", "../beside", "../file", "../beside/secret", "a", "/", "out", "../inner"]);
+    let kind = select(vec![
+        file_type::REGULAR,
+        file_type::REGULAR,
+        file_type::SYMLINK,
+        file_type::SYMLINK,
+        file_type::DIRECTORY,
+        file_type::FIFO,
+    ]);
+    (name, target, kind, 1..3_u32, 1..3_u32).prop_map(|(name, target, kind, inode, link_count)| {
+        let header = Header { inode, link_count, ..of_type(kind | 0o755) };
+        let data = match kind {
+            file_type::SYMLINK => target,
+            file_type::REGULAR if inode == 1 => &name,
+            _ => "",
+        };
+        entry(header, format!("{name}\0").as_bytes(), data.as_bytes())
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_entries_together_lead_out(
+        entries in vec(tricky_entry(), 1..20),
+        before in vec(tricky_entry(), 0..6),
+        force in any::<bool>(),
+        real in any::<bool>(),
+    ) {
+        let place = Place::new();
+        let owners = if real && rustix::process::geteuid().is_root() { Owners::Real } else { Owners::Listed };
+        // Something is there already, with links that lead out.
+        place.unpack(&before.concat(), UnpackOptions { owners, ..place.options(false) });
+        symlink("../beside", place.at("b")).ok();
+        place.unpack(&entries.concat(), UnpackOptions { owners, ..place.options(force) });
+    }
+
+    #[test]
+    fn what_stands_in_the_folder_is_what_the_rules_say(entries in vec(tricky_entry(), 1..20)) {
+        let place = Place::new();
+        let image = entries.concat();
+        place.unpack(&image, place.options(false));
+        let (wanted, implied) = by_the_rules(&image);
+        let mut found = on_disk(&place.inner(), b"");
+        found.retain(|path, _| !implied.contains(path));
+        prop_assert_eq!(found, wanted);
+    }
+}
+
+/// By path: type, content or target, and how many names it has. Nodes are in the list alone.
+type Standing = BTreeMap<Vec<u8>, (u32, Vec<u8>, u32)>;
+
+fn on_disk(root: &Path, below: &[u8]) -> Standing {
+    let mut found = Standing::new();
+    for entry in fs::read_dir(root.join(OsStr::from_bytes(below))).unwrap() {
+        let name = entry.unwrap().file_name();
+        let path = [below, if below.is_empty() { b"" } else { b"/" }, name.as_bytes()].concat();
+        let real = root.join(OsStr::from_bytes(&path));
+        let metadata = fs::symlink_metadata(&real).unwrap();
+        let kind = metadata.mode() & file_type::MASK;
+        let (content, links) = match kind {
+            file_type::DIRECTORY => (Vec::new(), 0),
+            file_type::SYMLINK => (fs::read_link(&real).unwrap().into_os_string().into_vec(), 1),
+            _ => (fs::read(&real).unwrap(), metadata.nlink() as u32),
+        };
+        found.insert(path.clone(), (kind, content, links));
+        if kind == file_type::DIRECTORY {
+            found.extend(on_disk(root, &path));
+        }
+    }
+    found
+}
+
+/// And the directories that no entry made: they are there if something that needs them is.
+fn by_the_rules(image: &[u8]) -> (Standing, Vec<Vec<u8>>) {
+    let mut tree = Tree::new(Rules::Strict);
+    let mut data = Vec::new();
+    let mut reader = ImageReader::new(image).unwrap();
+    while let Some(mut entry) = reader.next_entry().unwrap() {
+        let (name, target) = (entry.name().to_vec(), entry.target().to_vec());
+        let (header, link_scope, number) = (entry.header(), entry.link_scope(), data.len() as u64);
+        tree.apply(&TreeEntry { number, name: &name, header, target: &target, link_scope });
+        let mut bytes = Vec::new();
+        entry.pieces(|piece| bytes.extend_from_slice(piece)).unwrap();
+        data.push(bytes);
+    }
+    let (mut found, mut implied) = (Standing::new(), Vec::new());
+    tree.walk(|path, name| {
+        let node = tree.node(name.node);
+        if name.entry.is_none() {
+            implied.push(path.to_vec());
+            return;
+        }
+        let (content, links) = match &node.kind {
+            NodeKind::Directory { .. } => (Vec::new(), 0),
+            NodeKind::File { content, .. } => (data[*content as usize].clone(), node.link_count),
+            NodeKind::Symlink(target) => (target.to_vec(), 1),
+            _ => return,
+        };
+        found.insert(path.to_vec(), (node.kind.file_type(), content, links));
+    });
+    (found, implied)
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::newc::Header;
 use crate::read::{CopyError, ImageEntry};
 use crate::source::Source;
-use crate::tree::{Applied, NodeId, NodeKind, Outcome};
+use crate::tree::{Applied, NodeId, NodeKind, Outcome, plain_path};
 
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +69,21 @@ impl Unpacker {
         self.remove_path(&place.on_disk)
     }
 
+    /// A directory only goes if it is empty, and ours or anything may.
     fn remove_path(&mut self, path: &[u8]) -> Result<()> {
         let (above, leaf) = split(path);
-        let removed = self.folder.directory(above).and_then(|above| self.folder.remove(above, leaf));
-        self.directories.remove(path);
+        let ours = self.directories.remove(path) || self.options.force;
+        let removed =
+            self.folder.directory(above).and_then(|above| match self.folder.remove_file(&above, leaf) {
+                Err(Errno::ISDIR) if ours => self.folder.remove_directory(&above, leaf),
+                outcome => outcome,
+            });
         match removed {
-            // What others put into a directory of ours stays, and so does the directory.
-            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
+            // What others put into a directory of ours stays, and so does the directory. What stands in the
+            // way of a directory was kept, and nothing went below it.
+            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::ISDIR | Errno::NOTDIR | Errno::LOOP) => {
+                Ok(())
+            }
             Err(error) => Err(refusal(path, "remove", error)),
         }
     }
@@ -169,7 +177,8 @@ impl Unpacker {
         let settled = match outcome {
             Ok(()) => return Ok(Settled::Done),
             Err(Errno::EXIST) => Ok(Settled::Kept),
-            Err(Errno::ISDIR) => Ok(Settled::Refused(DIRECTORY_IN_THE_WAY)),
+            Err(Errno::ISDIR) if self.options.force => Ok(Settled::Refused(DIRECTORY_IN_THE_WAY)),
+            Err(Errno::ISDIR) => Ok(Settled::Kept),
             Err(error) => Err(refusal(&place.on_disk, "name", error)),
         };
         let _ = rustix::fs::unlinkat(parent, temporary, AtFlags::empty());
@@ -283,12 +292,27 @@ impl Unpacker {
         rustix::fs::futimens(file, &times(header.mtime))
     }
 
+    /// The paths in the folder of a file with several names, but for this one and those that were replaced.
+    fn other_names(&self, place: &Place, node: NodeId) -> Vec<Vec<u8>> {
+        let mut names = self.linked.get(&node).cloned().unwrap_or_default();
+        // A file that says it has one name can stand where the first name of one with several stood.
+        let last = self.last.get(&node).and_then(|at| self.log.get(*at)).filter(|last| last.node == node);
+        if let Some(path) = last.map(|last| plain_path(&last.name)).filter(|path| !names.contains(path)) {
+            names.push(path);
+        }
+        names.retain(|name| {
+            *name != place.on_disk
+                && !self.kept.contains(name)
+                && (self.tree.find(name) == Some(node) || self.carriers.contains(name))
+        });
+        names
+    }
+
     /// Makes one more name of a file or node that stands in the folder.
     fn link(&mut self, place: &Place, node: NodeId, parent: &OwnedFd) -> Result<Settled> {
         let (_, leaf) = split(&place.on_disk);
-        let names = self.linked.get(&node).cloned().unwrap_or_default();
-        for name in names.iter().filter(|name| **name != place.on_disk) {
-            let (above, first) = split(name);
+        for name in self.other_names(place, node) {
+            let (above, first) = split(&name);
             let Ok(from) = self.folder.directory(above) else { continue };
             match rustix::fs::linkat(&from, first, parent, leaf, AtFlags::empty()) {
                 Ok(()) => return Ok(Settled::Done),
@@ -312,8 +336,7 @@ impl Unpacker {
     /// The other names of a file that has new data get it too.
     fn share(&mut self, place: &Place, node: NodeId, parent: &OwnedFd) -> Result<()> {
         let (_, leaf) = split(&place.on_disk);
-        let names = self.linked.get(&node).cloned().unwrap_or_default();
-        for name in names.into_iter().filter(|name| *name != place.on_disk) {
+        for name in self.other_names(place, node) {
             let (above, _) = split(&name);
             let Ok(to) = self.folder.directory(above) else { continue };
             let link = |temporary: &[u8]| rustix::fs::linkat(parent, leaf, &to, temporary, AtFlags::empty());

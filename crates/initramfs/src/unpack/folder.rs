@@ -48,11 +48,6 @@ impl Folder {
         Ok(found)
     }
 
-    /// To be called when a directory was removed: what was at its path is there no more.
-    pub(super) fn forget(&self) {
-        self.open.borrow_mut().clear();
-    }
-
     /// Opens what stands at `path`; no part of it may be a symbolic link.
     pub(super) fn open_at(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -101,15 +96,16 @@ impl Folder {
         rustix::fs::mkdirat(parent, leaf, Mode::RWXU)
     }
 
-    /// Removes what stands there, a directory only if it is empty.
-    pub(super) fn remove(&self, parent: impl AsFd, leaf: &[u8]) -> Result<()> {
-        match rustix::fs::unlinkat(&parent, leaf, AtFlags::empty()) {
-            Err(Errno::ISDIR | Errno::PERM) => {
-                self.forget();
-                rustix::fs::unlinkat(&parent, leaf, AtFlags::REMOVEDIR)
-            }
-            outcome => outcome,
-        }
+    /// Removes what stands there; a directory is an error (`ISDIR`).
+    pub(super) fn remove_file(&self, parent: impl AsFd, leaf: &[u8]) -> Result<()> {
+        rustix::fs::unlinkat(parent, leaf, AtFlags::empty())
+    }
+
+    /// Removes a directory if it is empty.
+    pub(super) fn remove_directory(&self, parent: impl AsFd, leaf: &[u8]) -> Result<()> {
+        // What was at its path is there no more.
+        self.open.borrow_mut().clear();
+        rustix::fs::unlinkat(parent, leaf, AtFlags::REMOVEDIR)
     }
 }
 
