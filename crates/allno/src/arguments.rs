@@ -69,7 +69,7 @@ pub enum Command {
     Config(Config),
     /// Say what this host lacks, and the command that adds it
     Doctor(Doctor),
-    /// List, unpack and compare initramfs archives
+    /// List, unpack, pack, change and compare initramfs archives
     Initramfs(Initramfs),
     /// Log into the machine that runs
     Ssh(Ssh),

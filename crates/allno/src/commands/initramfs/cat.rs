@@ -6,7 +6,7 @@ use base::{Error, Result};
 use initramfs::{ImageReader, NodeKind, Rules, Tree, TreeEntry};
 
 use super::ls::type_word;
-use super::{Out, faults, shown, unreadable};
+use super::{Out, faults, list_command, shown, unreadable};
 use crate::arguments::InitramfsCat;
 use crate::commands::{Answer, Context};
 
@@ -26,7 +26,7 @@ pub fn run(context: &Context, arguments: &InitramfsCat) -> Result<Answer> {
         tree.apply(&TreeEntry { number, name, header, target, link_scope });
         number += 1;
     }
-    let fault = faults(archive, reader.summary());
+    let fault = faults(archive, reader.summary()).map(|error| error.hint(list_command(archive)));
     let wanted = match find(&tree, arguments) {
         Ok(wanted) => wanted,
         // Perhaps it stands behind the fault.
@@ -60,7 +60,7 @@ pub fn run(context: &Context, arguments: &InitramfsCat) -> Result<Answer> {
 fn find(tree: &Tree, arguments: &InitramfsCat) -> Result<u64> {
     let path = arguments.path.as_bytes();
     let archive = arguments.archive.display();
-    let list = format!("allno initramfs ls {archive}");
+    let list = list_command(&arguments.archive);
     let Some(node) = tree.resolve(path) else {
         let message = match tree.find(path) {
             Some(_) => format!("{} is a symbolic link to nothing in {archive}", shown(path)),

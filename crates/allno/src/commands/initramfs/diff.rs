@@ -7,7 +7,7 @@ use initramfs::{Aspect, Deviation, Difference, Snapshot};
 use serde_json::{Value, json};
 
 use super::ls::{mode, type_word};
-use super::{faults, odd_bytes, shown, text, unreadable};
+use super::{faults, list_command, odd_bytes, shown, text, unreadable};
 use crate::arguments::InitramfsDiff;
 use crate::commands::{Answer, Context};
 use crate::terminal::{Look, Style};
@@ -18,7 +18,7 @@ pub fn run(context: &Context, arguments: &InitramfsDiff) -> Result<Answer> {
     for (archive, snapshot) in [(&arguments.left, &left), (&arguments.right, &right)] {
         // What only a part of an archive says would look like a difference.
         if let Some(error) = faults(archive, snapshot.summary()) {
-            return Err(error);
+            return Err(error.hint(list_command(archive)));
         }
     }
     let found = left.diff(&right, arguments.times);

@@ -62,6 +62,11 @@ fn faults(archive: &Path, summary: &ImageSummary) -> Option<Error> {
     })
 }
 
+/// The command that shows what can be read of an archive.
+fn list_command(archive: &Path) -> String {
+    format!("allno initramfs ls -l {}", archive.display())
+}
+
 /// An archive that cannot be read.
 fn unreadable(archive: &Path, cause: io::Error) -> Error {
     Error::input(format!("cannot read {}", archive.display())).note(cause.to_string())

@@ -11,7 +11,7 @@ use base::{Error, Result};
 use initramfs::{ImageReader, ImageSummary, List, Only, Owners, Pattern, UnpackOptions, Unpacker, Unpacking};
 use serde_json::{Value, json};
 
-use super::{TOLD, faults, odd_bytes, problems_object, shown, text, unreadable};
+use super::{TOLD, faults, list_command, odd_bytes, problems_object, shown, text, unreadable};
 use crate::arguments::InitramfsUnpack;
 use crate::commands::{Answer, Context};
 
@@ -27,7 +27,7 @@ pub fn run(context: &Context, arguments: &InitramfsUnpack) -> Result<Answer> {
     let mut reader = ImageReader::new(source).map_err(|cause| unreadable(archive, cause))?.read_ahead();
     while let Some(mut entry) = reader.next_entry().map_err(|cause| unreadable(archive, cause))? {
         context.cancel.check()?;
-        work.unpacker(entry.segment())?.unpack(&mut entry).map_err(failed)?;
+        work.unpacker(entry.segment())?.unpack(&mut entry).map_err(|error| failed(arguments, error))?;
     }
     work.finish_target()?;
     let summary = reader.into_summary();
@@ -50,17 +50,23 @@ fn only(archive: &Path, source: Arc<File>, pattern: &OsString) -> Result<Only> {
     Ok(only)
 }
 
-/// What the file system refuses is no fault of the input.
-fn failed(error: initramfs::Error) -> Error {
+/// What the file system refuses is no fault of the archive.
+fn failed(arguments: &InitramfsUnpack, error: initramfs::Error) -> Error {
+    use std::io::ErrorKind;
+    let (archive, folder) = (arguments.archive.display(), arguments.folder.display());
     match &error {
-        initramfs::Error::Unpack { source, doing, .. }
-            if source.kind() == std::io::ErrorKind::PermissionDenied && doing.contains("node") =>
-        {
-            Error::host("this account may not make device nodes")
-                .note(error.to_string())
-                .hint("allno initramfs unpack --list ARCHIVE DIR, which writes them into a list")
-        }
         initramfs::Error::Image { .. } => Error::input(error.to_string()),
+        initramfs::Error::Unpack { source, doing, .. } => match source.kind() {
+            ErrorKind::PermissionDenied if doing.contains("node") => {
+                Error::host("this account may not make device nodes")
+                    .note(error.to_string())
+                    .hint(format!("allno initramfs unpack --list {archive} {folder}"))
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                Error::host(format!("no space is left in {folder}")).note(error.to_string())
+            }
+            _ => Error::failed(format!("cannot unpack into {folder}")).note(error.to_string()),
+        },
         _ => Error::failed(error.to_string()),
     }
 }
@@ -125,7 +131,7 @@ impl<'a> Work<'a> {
 
     fn finish_target(&mut self) -> Result<()> {
         let Some((_, folder, unpacker)) = self.target.take() else { return Ok(()) };
-        let unpacking = unpacker.finish().map_err(failed)?;
+        let unpacking = unpacker.finish().map_err(|error| failed(self.arguments, error))?;
         let list = match &unpacking.list {
             Some(list) => Some(write_list(&folder, list)?),
             None => None,
@@ -175,7 +181,7 @@ fn write_list(folder: &Path, list: &List) -> Result<PathBuf> {
 fn outcome(arguments: &InitramfsUnpack, done: &[Done], summary: &ImageSummary) -> Option<Error> {
     let refused: Vec<_> = done.iter().flat_map(|done| &done.unpacking.refused).collect();
     let kept: Vec<_> = done.iter().flat_map(|done| &done.unpacking.kept).collect();
-    let fault = faults(&arguments.archive, summary);
+    let fault = faults(&arguments.archive, summary).map(|error| error.hint(list_command(&arguments.archive)));
     let more = |count: usize| (count > TOLD).then(|| format!("and {} more", count - TOLD));
     if let Some(error) =
         fault.clone().or_else(|| (!refused.is_empty()).then(|| refusal(arguments, refused.len())))
@@ -203,6 +209,7 @@ fn outcome(arguments: &InitramfsUnpack, done: &[Done], summary: &ImageSummary) -
 fn refusal(arguments: &InitramfsUnpack, count: usize) -> Error {
     let entries = if count == 1 { "1 entry".to_string() } else { format!("{count} entries") };
     Error::input(format!("{}: {entries} could not be unpacked", arguments.archive.display()))
+        .hint(list_command(&arguments.archive))
 }
 
 fn report(done: &[Done]) -> String {
