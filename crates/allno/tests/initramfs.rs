@@ -331,3 +331,73 @@ fn what_the_rival_stumbles_over() {
     let target = fs::read_link(folder.path().join("tree/link")).unwrap();
     assert_eq!(target.as_os_str().as_bytes(), b"\xff\xfe");
 }
+
+/// Every file that has its name is whole, whenever the command ends.
+#[test]
+fn a_command_that_is_killed_leaves_no_half_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let content = |number: usize| vec![number as u8; 200_000 + number];
+    let mut manifest = Manifest::new();
+    for number in 0..150 {
+        manifest.add(format!("file-{number}"), Entry::bytes(0o644, content(number))).unwrap();
+    }
+    for (name, compression) in [("plain", Compression::None), ("packed", Compression::Lz4)] {
+        fs::write(folder.path().join(name), packed(&manifest, compression)).unwrap();
+        for round in 0..12 {
+            let target = format!("{name}-{round}");
+            let mut command = allno(folder.path(), &["unpack", name, &target]);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(6 * round));
+            let _ = child.kill();
+            child.wait().unwrap();
+            let Ok(entries) = fs::read_dir(folder.path().join(&target)) else { continue };
+            for entry in entries.map(Result::unwrap) {
+                let file_name = entry.file_name().into_string().unwrap();
+                if let Some(number) = file_name.strip_prefix("file-") {
+                    let wanted = content(number.parse().unwrap());
+                    assert!(fs::read(entry.path()).unwrap() == wanted, "{target}/{file_name}");
+                }
+            }
+        }
+    }
+}
+
+/// A disk that fills up, which only root can have here.
+#[test]
+fn a_full_disk_is_told_and_leaves_no_half_of_a_file() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut manifest = Manifest::new();
+    for number in 0..4 {
+        manifest.add(format!("file-{number}"), Entry::bytes(0o644, vec![7; 400_000])).unwrap();
+    }
+    fs::write(folder.path().join("image"), packed(&manifest, Compression::Zstd { level: 1 })).unwrap();
+    fs::write(folder.path().join("plain"), packed(&manifest, Compression::None)).unwrap();
+    fs::create_dir(folder.path().join("disk")).unwrap();
+    let mount = |arguments: &[&str]| {
+        assert!(
+            Command::new(arguments[0])
+                .args(&arguments[1..])
+                .current_dir(folder.path())
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    mount(&["mount", "-t", "tmpfs", "-o", "size=1m", "none", "disk"]);
+    for (image, target) in [("image", "disk/a"), ("plain", "disk/a")] {
+        let (code, _, errors) = told(&run(folder.path(), &["unpack", "--force", image, target]));
+        let names: Vec<_> = fs::read_dir(folder.path().join(target))
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .collect();
+        let whole = names == [400_000; 2];
+        if !(code == 3 && errors.contains("disk is full") && whole) {
+            mount(&["umount", "--lazy", "disk"]);
+            panic!("{image}: {code} {names:?} {errors}");
+        }
+    }
+    mount(&["umount", "--lazy", "disk"]);
+}

@@ -63,7 +63,10 @@ fn failed(arguments: &InitramfsUnpack, error: initramfs::Error) -> Error {
                     .hint(format!("allno initramfs unpack --list {archive} {folder}"))
             }
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                Error::host(format!("no space is left in {folder}")).note(error.to_string())
+                Error::host(format!("cannot unpack into {folder}"))
+                    .note(format!("the disk is full ({source})"))
+                    .note(error.to_string())
+                    .hint("free some space there, or unpack elsewhere")
             }
             _ => Error::failed(format!("cannot unpack into {folder}")).note(error.to_string()),
         },
