@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use ahead::{Ahead, Piece};
 
 use crate::lz4::LegacyDecoder;
+use crate::lzo::LzopDecoder;
 use crate::problem::Fault;
 use crate::source::{Source, Window};
 
@@ -37,6 +38,8 @@ pub enum Form {
     Bzip2,
     /// LZ4 in its legacy frame.
     Lz4,
+    /// LZO in the container of lzop.
+    Lzo,
     /// A form the kernel may know and this reader does not, by its name.
     Unsupported(&'static str),
 }
@@ -52,6 +55,7 @@ impl Form {
             Form::Lzma => "lzma",
             Form::Bzip2 => "bzip2",
             Form::Lz4 => "lz4",
+            Form::Lzo => "lzo",
             Form::Unsupported(name) => name,
         }
     }
@@ -67,7 +71,7 @@ impl Form {
             [0x42, 0x5a] => Some(Form::Bzip2),
             [0x5d, 0x00] => Some(Form::Lzma),
             [0x1f, 0x9e] => Some(Form::Unsupported("old gzip")),
-            [0x89, 0x4c] => Some(Form::Unsupported("lzo")),
+            [0x89, 0x4c] => Some(Form::Lzo),
             _ => None,
         }
     }
@@ -100,6 +104,7 @@ pub(crate) enum Decoder<S: Source> {
     Xz(liblzma::bufread::XzDecoder<Window<S>>),
     Bzip2(bzip2::bufread::BzDecoder<Window<S>>),
     Lz4(LegacyDecoder<S>),
+    Lzo(LzopDecoder<S>),
 }
 
 impl<S: Source> Decoder<S> {
@@ -121,6 +126,7 @@ impl<S: Source> Decoder<S> {
             Form::Lzma => xz(Stream::new_lzma_decoder(XZ_MEMORY_MAX), window)?,
             Form::Bzip2 => Decoder::Bzip2(bzip2::bufread::BzDecoder::new(window)),
             Form::Lz4 => Decoder::Lz4(LegacyDecoder::new(window)),
+            Form::Lzo => Decoder::Lzo(LzopDecoder::new(window)),
         }))
     }
 
@@ -131,6 +137,7 @@ impl<S: Source> Decoder<S> {
             Decoder::Xz(decoder) => decoder.get_ref(),
             Decoder::Bzip2(decoder) => decoder.get_ref(),
             Decoder::Lz4(decoder) => decoder.get_ref(),
+            Decoder::Lzo(decoder) => decoder.get_ref(),
         }
     }
 }
@@ -145,6 +152,7 @@ impl<S: Source> Decoder<S> {
                 Decoder::Xz(decoder) => decoder.read(buffer),
                 Decoder::Bzip2(decoder) => decoder.read(buffer),
                 Decoder::Lz4(decoder) => decoder.read(buffer),
+                Decoder::Lzo(decoder) => decoder.read(buffer),
             };
             match read {
                 Ok(read) => return Ok(read),

@@ -88,6 +88,7 @@ mod error;
 mod image;
 mod list;
 mod lz4;
+mod lzo;
 mod manifest;
 pub mod newc;
 mod parallel;

@@ -156,7 +156,6 @@ impl fmt::Display for Fault {
             Fault::EmptyFirst => f.write_str(
                 "an image must not begin with compressed data that unpacks to nothing; leave it out",
             ),
-            Fault::Unsupported("lzo") => f.write_str("lzo data is not read; unpack it with lzop -dc first"),
             Fault::Unsupported(form) => write!(f, "{form} data is not read; unpack it first"),
             Fault::XzCheck => f.write_str("the kernel needs xz --check=crc32 (or none)"),
             Fault::Damaged(why) => write!(f, "damaged or cut short: {why}"),
