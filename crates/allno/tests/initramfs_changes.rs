@@ -347,3 +347,69 @@ fn a_full_disk_leaves_what_was_there() {
     }
     done(path, &["edit", "disk/image", "etc/motd", "--with", "tree/etc/motd"]);
 }
+
+/// What process 1 tells of the archive it came out of.
+const INIT: &str = "#!/bin/sh\n\
+                    echo \"motd: $(cat /etc/motd)\"\n\
+                    echo \"large: $(md5sum < /etc/large)\"\n\
+                    echo \"gone: $(ls /etc/gone 2>/dev/null)\"\n\
+                    echo \"mode: $(stat -c %a:%u:%g:%h /etc/first)\"\n\
+                    exec reboot -f\n";
+
+/// The kernel itself as referee: whatever the form, cut for many cores, edited, with a name of two changed and one removed.
+#[test]
+fn the_kernel_unpacks_what_we_pack_and_change() {
+    let project = common::Project::new("");
+    let built = project.allno(&["build", "--json"]).run().json();
+    let path = project.path();
+    let node = built["initramfs"].as_str().unwrap();
+    done(path, &["unpack", node, "tree", "--list"]);
+    // More than a block of LZ4 or xz, and than a job of zstd.
+    let large: Vec<u8> = (0..5_000_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
+    for (name, content) in
+        [("init", INIT.as_bytes()), ("etc/large", &large), ("etc/first", b"two names"), ("etc/gone", b"gone")]
+    {
+        fs::write(path.join("tree").join(name), content).unwrap();
+    }
+    fs::hard_link(path.join("tree/etc/first"), path.join("tree/etc/second")).unwrap();
+    fs::write(path.join("motd"), "edited").unwrap();
+    let sum = Command::new("md5sum").arg("tree/etc/large").current_dir(path).output().unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    for form in ["none", "gzip", "zstd", "xz", "lz4"] {
+        let mut packed = vec!["pack", "tree", "-o", "image", "--compress", form];
+        if form == "xz" {
+            packed.extend(["--level", "1"]);
+        }
+        done(path, &packed);
+        done(path, &["edit", "image", "etc/second", "--with", "motd"]);
+        done(path, &["edit", "image", "etc/motd", "--with", "motd"]);
+        done(path, &["edit", "image", "etc/first", "--mode", "0604"]);
+        done(path, &["rm", "image", "etc/gone"]);
+        let console = booted(path, &built, "image");
+        for expected in ["motd: edited", &format!("large: {}", &sum[..32]), "gone: \r", "mode: 604:0:0:1"] {
+            assert!(console.contains(expected), "{form}: no \"{expected}\" in:\n{console}");
+        }
+    }
+}
+
+/// The console of the built kernel with this initramfs.
+fn booted(folder: &Path, built: &Value, image: &str) -> String {
+    let mut words: Vec<String> =
+        built["qemu"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_string()).collect();
+    let mut replace = |flag: &str, value: &str| {
+        let at = words.iter().position(|word| word == flag).unwrap();
+        words[at + 1] = value.to_string();
+    };
+    replace("-initrd", image);
+    replace("-m", "512M");
+    let output = Command::new("timeout")
+        .arg("300")
+        .args(&words)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let console = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}\n{console}", output.status);
+    console
+}

@@ -218,7 +218,11 @@ impl Merge<'_> {
         self.kept.insert(path);
         let current = match found.is(&meant.kind) {
             true => {
-                let mode = mode(&meant.kind, meant.mode, found.metadata.mode());
+                let mode = match &meant.kind {
+                    // A file system says 0777 of all of them.
+                    Kind::Symlink(_) => meant.mode,
+                    kind => mode(kind, meant.mode, found.metadata.mode()),
+                };
                 let kind = match &meant.kind {
                     // Numbers of a node are the list's, as its owner is.
                     Kind::CharacterDevice { .. } | Kind::BlockDevice { .. } => meant.kind.clone(),

@@ -283,10 +283,14 @@ impl Unpacker {
     fn list(&mut self) -> List {
         let mut list = List::new();
         let mut first_names: HashMap<NodeId, &[u8]> = HashMap::new();
+        let mut directories = HashSet::new();
         for Logged { number, name, node, segment, offset } in &self.log {
             let path = plain_path(name);
             let asked = self.options.only.as_ref().is_none_or(|only| only.names(&path));
-            if !asked || !self.stands(&path, *node, *number) {
+            // A directory belongs where it came first, before what it holds, whatever changed it later.
+            let directory = matches!(self.tree.node(*node).kind, NodeKind::Directory { .. });
+            let last = if directory { None } else { Some(*number) };
+            if !asked || !self.stands(&path, *node, last) || (directory && !directories.insert(*node)) {
                 continue;
             }
             let name = if path.is_empty() { b"." } else { kernel_name(name) };
@@ -307,15 +311,15 @@ impl Unpacker {
         list
     }
 
-    /// Whether the name that an entry made or changed last still stands.
-    fn stands(&self, path: &[u8], node: NodeId, number: u64) -> bool {
+    /// Whether the name still leads to the node and, where a number is given, that entry made or changed it last.
+    fn stands(&self, path: &[u8], node: NodeId, last: Option<u64>) -> bool {
         if path.is_empty() {
-            return self.tree.root_entry() == Some(number);
+            return true;
         }
         let (parent, leaf) = split(path);
         let parent = self.tree.find(if parent.is_empty() { b"." } else { parent });
         let found = parent.and_then(|parent| self.tree.name(parent, leaf));
-        found.is_some_and(|found| found.node == node && found.entry == Some(number))
+        found.is_some_and(|found| found.node == node && (last.is_none() || found.entry == last))
     }
 
     fn list_entry(&self, node: &Node, path: &[u8]) -> Entry {
