@@ -3,10 +3,14 @@
 //! Source: `do_header`, `do_name`, `do_symlink`, `maybe_link` and `clean_path` in init/initramfs.c (6.12), and
 //! what the system calls they make answer.
 
+mod node;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::manifest::{NAME_MAX, PATH_MAX};
 use crate::newc::{Header, file_type};
+
+pub use node::{Applied, Dropped, Name, Node, NodeId, NodeKind, Outcome};
 
 /// Symbolic links that are followed in one path (`MAXSYMLINKS` in include/linux/namei.h).
 const SYMLINKS_MAX: u32 = 40;
@@ -35,149 +39,6 @@ pub enum Rules {
     /// For unpacking on a machine of one's own: a name that goes through a symbolic link or `..` is
     /// refused; missing directories are made.
     Strict,
-}
-
-/// A file, directory, link or node of a tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(u32);
-
-/// What a node is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NodeKind {
-    /// A directory.
-    Directory {
-        /// The directory it is in; the root is in itself.
-        parent: NodeId,
-        /// What it holds.
-        names: BTreeMap<Box<[u8]>, Name>,
-    },
-    /// A regular file.
-    File {
-        /// Its size in bytes.
-        size: u32,
-        /// The number of the entry whose data it holds.
-        content: u64,
-    },
-    /// A symbolic link to this target.
-    Symlink(Box<[u8]>),
-    /// A character device.
-    Character {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A block device.
-    Block {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-    /// A named pipe.
-    Fifo,
-    /// A socket.
-    Socket,
-}
-
-/// A name in a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Name {
-    /// What it leads to.
-    pub node: NodeId,
-    /// The number of the entry that made the name, or last changed what it leads to by this name. None for
-    /// a directory that no entry made.
-    pub entry: Option<u64>,
-}
-
-/// A node with what all kinds have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// What it is.
-    pub kind: NodeKind,
-    /// Permission bits.
-    pub mode: u32,
-    /// Owning user.
-    pub uid: u32,
-    /// Owning group.
-    pub gid: u32,
-    /// Time of last change, seconds since 1970; the kernel sets it with INITRAMFS_PRESERVE_MTIME only.
-    pub mtime: u32,
-    /// How many names lead to it.
-    pub link_count: u32,
-}
-
-/// What became of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Applied {
-    /// What it did.
-    pub outcome: Outcome,
-    /// The number of the entry whose name it took over, or whose node it changed.
-    pub replaced: Option<u64>,
-    /// Whether something stood at its name.
-    pub existed: bool,
-}
-
-/// What an entry did to a tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It made this node.
-    Made(NodeId),
-    /// It changed this node, which had its name already.
-    Changed(NodeId),
-    /// It made one more name of this node; a file has its data now if it brought some.
-    Linked(NodeId),
-    /// Nothing: the kernel leaves it out, without a word.
-    Dropped(Dropped),
-}
-
-/// Why an entry is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dropped {
-    /// Its directory is not there (yet).
-    NoDirectory,
-    /// What should be its directory is something else.
-    NotADirectory,
-    /// Its name goes round in symbolic links.
-    SymlinkLoop,
-    /// A part of its name is longer than NAME_MAX.
-    NameTooLong,
-    /// It has no name.
-    NoName,
-    /// A directory that is not empty, or the root, stands at its name.
-    DirectoryInTheWay,
-    /// It is another name of a file whose first name is gone.
-    LinkGone,
-    /// It has data and is neither a file nor a symbolic link.
-    UnexpectedData,
-    /// Its target is empty or too long.
-    Target,
-    /// Its mode is no kind of file.
-    UnknownType,
-    /// [`Rules::Strict`]: its name goes through a symbolic link.
-    ThroughSymlink,
-    /// [`Rules::Strict`]: its name holds `..`.
-    Climbs,
-}
-
-impl Dropped {
-    /// Why, as the end of a sentence about the entry.
-    pub fn why(self) -> &'static str {
-        match self {
-            Dropped::NoDirectory => "its directory does not come before it",
-            Dropped::NotADirectory => "what should be its directory is something else",
-            Dropped::SymlinkLoop => "its name goes round in symbolic links",
-            Dropped::NameTooLong => "a part of its name has more than 255 bytes",
-            Dropped::NoName => "it has no name",
-            Dropped::DirectoryInTheWay => "a directory that is not empty stands at its name",
-            Dropped::LinkGone => "it is a hard link to a file that was replaced",
-            Dropped::UnexpectedData => "it has data and is no regular file",
-            Dropped::Target => "its target is empty or too long",
-            Dropped::UnknownType => "its mode is no kind of file",
-            Dropped::ThroughSymlink => "its name goes through a symbolic link",
-            Dropped::Climbs => "its name holds a component \"..\"",
-        }
-    }
 }
 
 /// What stands for one file in an archive's headers: device, inode and type.
@@ -320,7 +181,10 @@ impl Tree {
         // clean_path: symbolic links and further names remove whatever stands there.
         let keeps = (kind != file_type::SYMLINK && first.is_none()).then_some(kind);
         applied.existed = self.name(directory, leaf).is_some();
-        self.clear(directory, leaf, keeps, &mut applied.replaced);
+        if self.clear(directory, leaf, keeps, &mut applied.replaced) {
+            // The name may have gone through what was removed: then it leads nowhere now.
+            self.place(name)?;
+        }
         match (kind, first) {
             (_, Some(first)) => self.link((directory, leaf), &first, entry),
             (file_type::SYMLINK, None) => self.make_symlink((directory, leaf), entry),
@@ -347,7 +211,7 @@ impl Tree {
         replaced: &mut Option<u64>,
     ) -> Result<Outcome, Dropped> {
         if entry.header.file_type() != file_type::DIRECTORY {
-            return Err(Dropped::DirectoryInTheWay);
+            return Err(self.in_the_way(directory, &entry.header));
         }
         self.set_owner(directory, &entry.header);
         if directory == Tree::ROOT {
@@ -363,18 +227,38 @@ impl Tree {
     }
 
     /// Removes what stands at a place and is not of the kind that may stay; a directory only if it is empty.
-    fn clear(&mut self, directory: NodeId, leaf: &[u8], keeps: Option<u32>, replaced: &mut Option<u64>) {
-        let Some(name) = self.name(directory, leaf) else { return };
+    /// Whether it did.
+    fn clear(
+        &mut self,
+        directory: NodeId,
+        leaf: &[u8],
+        keeps: Option<u32>,
+        replaced: &mut Option<u64>,
+    ) -> bool {
+        let Some(name) = self.name(directory, leaf) else { return false };
         let kind = &self.node(name.node).kind;
         let in_use = matches!(kind, NodeKind::Directory { names, .. } if !names.is_empty());
         if keeps == Some(kind.file_type()) || in_use {
-            return;
+            return false;
         }
         *replaced = name.entry;
         self.node_mut(name.node).link_count -= 1;
         if let NodeKind::Directory { names, .. } = &mut self.node_mut(directory).kind {
             names.remove(leaf);
         }
+        true
+    }
+
+    /// A directory stands where something else should: the kernel's calls that make that fail, those that
+    /// come after them, for its owner and mode, do not.
+    fn in_the_way(&mut self, directory: NodeId, header: &Header) -> Dropped {
+        let mode = self.node(directory).mode;
+        match header.file_type() {
+            file_type::REGULAR => return Dropped::DirectoryInTheWay,
+            file_type::SYMLINK => self.set_owner(directory, &Header { mode, ..*header }),
+            _ => self.set_owner(directory, header),
+        }
+        Dropped::DirectoryInTheWay
     }
 
     fn insert(&mut self, (directory, leaf): Place, name: Name) {
@@ -393,8 +277,8 @@ impl Tree {
 
     fn make_symlink(&mut self, place: Place, entry: &TreeEntry) -> Result<Outcome, Dropped> {
         let target = entry.target.split(|byte| *byte == 0).next().unwrap_or_default();
-        if self.name(place.0, place.1).is_some() {
-            return Err(Dropped::DirectoryInTheWay);
+        if let Some(there) = self.name(place.0, place.1) {
+            return Err(self.in_the_way(there.node, &entry.header));
         }
         if target.is_empty() {
             return Err(Dropped::Target);
@@ -403,11 +287,13 @@ impl Tree {
         Ok(Outcome::Made(self.add(place, kind, &entry.header, Some(entry.number))))
     }
 
-    /// One more name of a file or node.
+    /// One more name of a file or node. The kernel links whatever stands at the first name by then.
     fn link(&mut self, place: Place, first: &[u8], entry: &TreeEntry) -> Result<Outcome, Dropped> {
         let node = self.find(first).ok_or(Dropped::LinkGone)?;
         let header = &entry.header;
-        if self.node(node).kind.file_type() != header.file_type() {
+        let kind = self.node(node).kind.file_type();
+        let other = kind != header.file_type();
+        if kind == file_type::DIRECTORY || (other && self.rules == Rules::Strict) {
             return Err(Dropped::LinkGone);
         }
         if self.name(place.0, place.1).is_some() {
@@ -415,13 +301,44 @@ impl Tree {
         }
         self.insert(place, Name { node, entry: Some(entry.number) });
         self.node_mut(node).link_count += 1;
-        if header.file_type() == file_type::REGULAR {
-            self.set_owner(node, header);
-            if header.size > 0 {
-                self.node_mut(node).kind = NodeKind::File { size: header.size, content: entry.number };
+        match (header.file_type(), &self.node(node).kind) {
+            (file_type::REGULAR, NodeKind::File { .. }) => self.write(node, entry),
+            (file_type::REGULAR, NodeKind::Symlink(target)) => {
+                let target = target.clone();
+                self.write_through(place.0, &target, entry);
             }
+            _ => {}
         }
         Ok(Outcome::Linked(node))
+    }
+
+    /// Opens a file without cutting it to nothing, and writes what data there is.
+    fn write(&mut self, node: NodeId, entry: &TreeEntry) {
+        self.set_owner(node, &entry.header);
+        if entry.header.size > 0 {
+            self.node_mut(node).kind = NodeKind::File { size: entry.header.size, content: entry.number };
+        }
+    }
+
+    /// The same through a symbolic link that stands in `directory`; what it leads to is made if it is
+    /// missing.
+    fn write_through(&mut self, directory: NodeId, target: &[u8], entry: &TreeEntry) {
+        let (mut from, mut target) = (directory, Box::<[u8]>::from(target));
+        for _ in 0..SYMLINKS_MAX {
+            let Ok((directory, leaf)) = self.place_from(from, &target) else { return };
+            let Some(there) = self.name(directory, leaf) else {
+                if !leaf.is_empty() {
+                    let kind = NodeKind::of(&entry.header, entry.number, directory);
+                    self.add((directory, leaf), kind, &entry.header, Some(entry.number));
+                }
+                return;
+            };
+            match &self.node(there.node).kind {
+                NodeKind::Symlink(next) => (from, target) = (directory, next.clone()),
+                NodeKind::File { .. } => return self.write(there.node, entry),
+                _ => return,
+            }
+        }
     }
 
     /// Makes a file, directory or node, or changes the one that is there.
@@ -437,7 +354,7 @@ impl Tree {
             return Ok(Outcome::Made(self.add(place, kind, header, Some(*number))));
         };
         if self.node(there.node).kind.file_type() != header.file_type() {
-            return Err(Dropped::DirectoryInTheWay);
+            return Err(self.in_the_way(there.node, header));
         }
         *replaced = there.entry;
         self.set_owner(there.node, header);
@@ -488,9 +405,15 @@ impl Tree {
 
     /// Where a name belongs.
     fn place<'n>(&self, name: &'n [u8]) -> Result<Place<'n>, Dropped> {
+        self.place_from(Tree::ROOT, name)
+    }
+
+    /// Where a path leads from a directory.
+    fn place_from<'n>(&self, from: NodeId, name: &'n [u8]) -> Result<Place<'n>, Dropped> {
         let (parents, leaf) = split_leaf(name);
         let mut budget = SYMLINKS_MAX;
-        let directory = self.walk_to(Tree::ROOT, parents, &mut budget)?;
+        let from = if name.starts_with(b"/") { Tree::ROOT } else { from };
+        let directory = self.walk_to(from, parents, &mut budget)?;
         if !matches!(self.node(directory).kind, NodeKind::Directory { .. }) {
             return Err(Dropped::NotADirectory);
         }
@@ -517,34 +440,6 @@ impl Tree {
             };
         }
         Ok(at)
-    }
-}
-
-impl NodeKind {
-    /// The type bits of a mode that stand for it.
-    pub fn file_type(&self) -> u32 {
-        match self {
-            NodeKind::Directory { .. } => file_type::DIRECTORY,
-            NodeKind::File { .. } => file_type::REGULAR,
-            NodeKind::Symlink(_) => file_type::SYMLINK,
-            NodeKind::Character { .. } => file_type::CHARACTER,
-            NodeKind::Block { .. } => file_type::BLOCK,
-            NodeKind::Fifo => file_type::FIFO,
-            NodeKind::Socket => file_type::SOCKET,
-        }
-    }
-
-    /// What an entry that is no symbolic link makes in `parent`.
-    fn of(header: &Header, number: u64, parent: NodeId) -> NodeKind {
-        let (major, minor) = (header.node_major, header.node_minor);
-        match header.file_type() {
-            file_type::DIRECTORY => NodeKind::Directory { parent, names: BTreeMap::new() },
-            file_type::CHARACTER => NodeKind::Character { major, minor },
-            file_type::BLOCK => NodeKind::Block { major, minor },
-            file_type::FIFO => NodeKind::Fifo,
-            file_type::SOCKET => NodeKind::Socket,
-            _ => NodeKind::File { size: header.size, content: number },
-        }
     }
 }
 

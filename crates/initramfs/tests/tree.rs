@@ -161,7 +161,7 @@ fn links_are_of_one_type_and_one_archive() {
 
 #[test]
 fn a_link_to_what_is_gone_is_left_out() {
-    let replaced = [name_of(1, "a", "1"), link("a", "x"), name_of(1, "b", "2")];
+    let replaced = [name_of(1, "a", "1"), directory("a"), name_of(1, "b", "2")];
     assert_eq!(left_out(Rules::Kernel, &replaced), Dropped::LinkGone);
     // The kernel removes a name before it links it to itself.
     let twice = [name_of(1, "a", "1"), name_of(1, "a", "2")];
@@ -240,4 +240,55 @@ fn the_deepest_tree_is_walked() {
         entries.push(directory(&name));
     }
     assert_eq!(paths(&kernel(&entries)).len(), 2000);
+}
+
+/// Booted: what cannot be made changes the directory in its place all the same.
+#[test]
+fn a_directory_in_the_way_gets_the_owner_of_what_is_not_made() {
+    let full = [directory("d"), regular("d/x", "")];
+    let owned = |mode, data: &[u8]| {
+        let header = Header { uid: 5, gid: 6, ..of_type(mode) };
+        entry(header, b"d\0", data)
+    };
+    for (other, mode, uid) in [
+        (owned(file_type::CHARACTER | 0o1777, b""), 0o1777, 5),
+        (owned(file_type::FIFO | 0o600, b""), 0o600, 5),
+        (owned(file_type::SYMLINK | 0o777, b"x"), 0o755, 5),
+        (owned(file_type::REGULAR | 0o600, b"x"), 0o755, 0),
+    ] {
+        let entries = [&full[..], &[other]].concat();
+        assert_eq!(left_out(Rules::Kernel, &entries), Dropped::DirectoryInTheWay);
+        let tree = kernel(&entries);
+        assert_eq!((at(&tree, "d").mode, at(&tree, "d").uid), (mode, uid));
+    }
+}
+
+/// Booted: the kernel removes what stands at a name before it makes anything by that name.
+#[test]
+fn a_name_that_goes_through_what_it_replaces_leads_nowhere() {
+    let through_link = [link("c", "."), node(file_type::CHARACTER, "c/c/c", 1)];
+    assert_eq!(left_out(Rules::Kernel, &through_link), Dropped::NoDirectory);
+    assert_eq!(paths(&kernel(&through_link)), [""; 0]);
+    let through_itself = [directory("a"), regular("a/../a", "x")];
+    assert_eq!(left_out(Rules::Kernel, &through_itself), Dropped::NoDirectory);
+    assert_eq!(paths(&kernel(&through_itself)), [""; 0]);
+}
+
+/// Booted: the kernel goes by the first name alone, and through a symbolic link that stands there by now.
+#[test]
+fn a_link_is_to_whatever_stands_at_the_first_name() {
+    let replaced = [name_of(1, "a", "1"), link("a", "x"), name_of(1, "b", "2")];
+    let tree = kernel(&replaced);
+    assert_eq!(paths(&tree), ["a", "b", "x"]);
+    assert_eq!((tree.find(b"a"), content(&tree, "x")), (tree.find(b"b"), 2));
+    assert_eq!(left_out(Rules::Strict, &replaced), Dropped::LinkGone);
+    // What the link leads to is written in place.
+    let there = kernel(&[&[regular("x", "old")][..], &replaced].concat());
+    assert_eq!((content(&there, "x"), at(&there, "x").mode), (3, 0o600));
+    let empty = [name_of(1, "a", ""), link("a", "x"), regular("x", "old"), name_of(1, "b", "")];
+    assert_eq!(content(&kernel(&empty), "x"), 2);
+    let round = [name_of(1, "a", "1"), link("a", "a"), name_of(1, "b", "2")];
+    assert_eq!(paths(&kernel(&round)), ["a", "b"]);
+    let socket = kernel(&[name_of(1, "a", "1"), node(file_type::SOCKET, "a", 0), name_of(1, "b", "2")]);
+    assert_eq!(socket.find(b"a"), socket.find(b"b"));
 }
