@@ -54,56 +54,107 @@ fn touched(build: &Build) -> Vec<String> {
 
 #[test]
 fn a_kernel_configured_by_allno_conf_is_the_same() {
-    let tree = linux_6_12();
-    let folder = tempfile::tempdir().unwrap();
-    let fragment = folder.path().join("fragment");
-    std::fs::write(&fragment, FRAGMENT).unwrap();
-    let names = folder.path().join("asked");
-    let build = |name: &str, conf: &str| {
-        let objects = tree.objects_with_conf(&folder.path().join(name), conf);
-        Build { source: tree.source.clone(), objects }
-    };
-    let referee = build("c", &format!("#!/bin/sh\nexec {} \"$@\"\n", tree.conf.display()));
-    // Proof that make used ours: it writes down each call.
-    let noted =
-        allno_conf().replace("#!/bin/sh\n", &format!("#!/bin/sh\necho \"$*\" >>{}\n", names.display()));
-    let ours = build("allno", &noted);
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = format!("-j{jobs}");
-    let store = folder.path().join("store");
-    for build in [&referee, &ours] {
-        let configure: [(&str, &Path); 2] = [("KCONFIG_ALLCONFIG", &fragment), ("ALLNO_STORE", &store)];
-        build.make(&configure, &["allnoconfig"]);
-        build.make(&configure[1..], &[&jobs, "bzImage", "modules"]);
-    }
-    for file in [
-        ".config",
-        "include/generated/autoconf.h",
-        "include/generated/rustc_cfg",
-        "include/config/auto.conf",
-        "include/config/auto.conf.cmd",
-        "arch/x86/boot/bzImage",
-        "vmlinux",
-        "lib/crc4.ko",
-    ] {
-        assert!(referee.read(file) == ours.read(file), "{file} differs in {}", folder.path().display());
-    }
-    assert_eq!(touched(&referee), touched(&ours));
-    edited(&referee, &ours, &store, &jobs);
+    let pair = Pair::configured(FRAGMENT.as_bytes());
+    let files = ["include/generated/rustc_cfg", "lib/crc4.ko"];
+    pair.build_and_compare(&["bzImage", "modules"], &files);
+    edited(&pair);
     // The first configuration brings include/config along; syncconfig comes with the edit.
-    let asked = std::fs::read_to_string(&names).unwrap();
+    let asked = std::fs::read_to_string(&pair.asked).unwrap();
     assert!(asked.contains("--allnoconfig Kconfig") && asked.contains("--syncconfig Kconfig"), "{asked}");
 }
 
+/// The kernel of the default node, configured from what that node's configuration says.
+#[test]
+#[ignore = "two whole kernels; by hand: cargo test -p allno --test conf -- --ignored"]
+fn the_nodes_kernel_configured_by_allno_conf_is_the_same() {
+    let project = crate::common::Project::new("");
+    let built = project.allno(&["build", "--json"]).run().ok().json();
+    let config = std::fs::read(crate::common::path(&built, "config")).unwrap();
+    let pair = Pair::configured(&config);
+    // allno build hides a person's own compilers, rustc too.
+    let lines = |bytes: &[u8]| -> Vec<String> {
+        let text = String::from_utf8_lossy(bytes);
+        text.lines().filter(|line| !line.contains("RUST")).map(str::to_string).collect()
+    };
+    assert_eq!(lines(&pair.ours.read(".config")), lines(&config));
+    pair.build_and_compare(&["bzImage"], &[]);
+}
+
+/// Two object trees of one source: one whose conf is the C tool, one whose conf is `allno conf`.
+struct Pair {
+    referee: Build,
+    ours: Build,
+    store: PathBuf,
+    /// Where ours writes down how it was called: proof that make used it.
+    asked: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Pair {
+    /// Both configured by allnoconfig with this file as KCONFIG_ALLCONFIG.
+    fn configured(config: &[u8]) -> Pair {
+        let tree = linux_6_12();
+        let folder = tempfile::tempdir().unwrap();
+        let fragment = folder.path().join("fragment");
+        std::fs::write(&fragment, config).unwrap();
+        let asked = folder.path().join("asked");
+        let build = |name: &str, conf: &str| {
+            let objects = tree.objects_with_conf(&folder.path().join(name), conf);
+            Build { source: tree.source.clone(), objects }
+        };
+        let referee = build("c", &format!("#!/bin/sh\nexec {} \"$@\"\n", tree.conf.display()));
+        let noted =
+            allno_conf().replace("#!/bin/sh\n", &format!("#!/bin/sh\necho \"$*\" >>{}\n", asked.display()));
+        let ours = build("allno", &noted);
+        let pair = Pair { referee, ours, store: folder.path().join("store"), asked, folder };
+        for build in [&pair.referee, &pair.ours] {
+            let environment: [(&str, &Path); 2] =
+                [("KCONFIG_ALLCONFIG", &fragment), ("ALLNO_STORE", &pair.store)];
+            build.make(&environment, &["allnoconfig"]);
+        }
+        pair
+    }
+
+    /// Makes these targets in both; kernel, configuration and `files` must have the same bytes.
+    fn build_and_compare(&self, targets: &[&str], files: &[&str]) {
+        let jobs = jobs();
+        for build in [&self.referee, &self.ours] {
+            let words: Vec<&str> = [jobs.as_str()].into_iter().chain(targets.iter().copied()).collect();
+            build.make(&[("ALLNO_STORE", &self.store)], &words);
+        }
+        let always = [
+            ".config",
+            "include/generated/autoconf.h",
+            "include/config/auto.conf",
+            "include/config/auto.conf.cmd",
+            "arch/x86/boot/bzImage",
+            "vmlinux",
+        ];
+        for file in always.iter().chain(files) {
+            let same = self.referee.read(file) == self.ours.read(file);
+            assert!(same, "{file} differs in {}", self.folder.path().display());
+        }
+        assert_eq!(touched(&self.referee), touched(&self.ours));
+        let asked = std::fs::read_to_string(&self.asked).unwrap();
+        assert!(asked.contains("--allnoconfig Kconfig"), "{asked}");
+    }
+}
+
+/// As many as there are processors, as make is told.
+fn jobs() -> String {
+    format!("-j{}", std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 /// An option is turned off: make builds the same objects again with either, and the same kernel.
-fn edited(referee: &Build, ours: &Build, store: &Path, jobs: &str) {
+fn edited(pair: &Pair) {
+    let Pair { referee, ours, store, .. } = pair;
     let mut logs = Vec::new();
     for build in [referee, ours] {
         let config = String::from_utf8(build.read(".config")).unwrap();
         assert!(config.contains("CONFIG_CRC4=m\n"), "{config}");
         std::fs::write(build.objects.join(".config"), config.replace("CONFIG_CRC4=m\n", "CONFIG_CRC4=y\n"))
             .unwrap();
-        let log = build.make(&[("ALLNO_STORE", store)], &[jobs, "bzImage", "modules"]);
+        let log = build.make(&[("ALLNO_STORE", store)], &[&jobs(), "bzImage", "modules"]);
         let mut built: Vec<String> =
             log.lines().filter(|line| line.starts_with("  ")).map(str::to_string).collect();
         built.sort();

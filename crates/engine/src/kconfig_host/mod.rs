@@ -2,8 +2,10 @@
 //! and remembered ([`LiveHost`]); the same from a recording ([`ReplayHost`]); the streams of `conf` ([`ConfStreams`]); and the
 //! environment that a tree's Makefile would make ([`tree_environment`]).
 
+mod ahead;
 mod command;
 mod guard;
+mod plain;
 mod probe_cache;
 mod replay;
 mod scripts;
@@ -24,6 +26,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base::Cancel;
 use kconfig::host::{Host, ShellAnswer};
 
+use ahead::Ahead;
 use guard::{Guard, Guarded, NoKey, ToolQuestion};
 use probe_cache::{Key, ProbeCache};
 use shell::{OUTPUT_LIMIT, Outcome, QUESTION_LIMIT, Shell};
@@ -59,6 +62,7 @@ pub struct LiveHost {
     began: i64,
     errors: Sink,
     state: Mutex<State>,
+    ahead: Mutex<Ahead>,
 }
 
 struct State {
@@ -113,6 +117,7 @@ impl LiveHost {
             began: now(),
             errors: Box::new(|_| {}),
             state: Mutex::new(state),
+            ahead: Mutex::default(),
         })
     }
 
@@ -277,7 +282,15 @@ impl Host for LiveHost {
                 return Err(io::ErrorKind::NotFound.into());
             }
         }
-        read_file(&self.folder, path)
+        let path = self.folder.join(path);
+        // A Kconfig file is a file: what may be a pipe is read once and as it comes.
+        let is_kconfig = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"Kconfig"));
+        if !is_kconfig {
+            return read_file(&path);
+        }
+        let tree = self.folder.join(self.environment.filled("srctree").unwrap_or_default());
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.read(&path, &tree, &self.environment)
     }
 
     fn environment(&self, name: &str) -> Option<String> {
@@ -291,6 +304,11 @@ impl Host for LiveHost {
         }
         if state.is_started(command) {
             return None;
+        }
+        if let Some(text) = plain::answer(command) {
+            let answer = ShellAnswer { output: text.into_bytes() };
+            state.answers.insert(command.to_string(), answer.clone());
+            return Some(answer);
         }
         let key = if self.keeps { state.guard.key(command) } else { Err(NoKey::Refused("nothing is kept")) };
         if let Ok(guarded) = &key
@@ -340,15 +358,15 @@ impl Host for LiveHost {
     }
 }
 
-/// A file's bytes; `path` starts from `folder`. A pipe is as good as a file (`KCONFIG_ALLCONFIG=<(…)`).
-fn read_file(folder: &Path, path: &str) -> io::Result<Vec<u8>> {
-    let file = std::fs::File::open(folder.join(path))?;
+/// A file's bytes. A pipe is as good as a file (`KCONFIG_ALLCONFIG=<(…)`).
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = std::fs::File::open(path)?;
     // With room for all of it a file takes one read, and one that finds its end: there are 1,700 of them.
     let length = file.metadata().map_or(0, |metadata| metadata.len().min(FILE_LIMIT));
     let mut content = Vec::with_capacity(length as usize + 1);
     file.take(FILE_LIMIT + 1).read_to_end(&mut content)?;
     match content.len() as u64 > FILE_LIMIT {
-        true => Err(io::Error::other(format!("{path} is larger than {} MiB", FILE_LIMIT >> 20))),
+        true => Err(io::Error::other(format!("{} is larger than {} MiB", path.display(), FILE_LIMIT >> 20))),
         false => Ok(content),
     }
 }

@@ -102,7 +102,7 @@ impl ReplayHost {
 
 impl Host for ReplayHost {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        super::read_file(&self.folder, path)
+        super::read_file(&self.folder.join(path))
     }
 
     fn environment(&self, name: &str) -> Option<String> {
