@@ -29,7 +29,8 @@ pub fn measure(allno: &Path, pairs: usize, cache: &Path) -> Result<()> {
     };
     bench.inputs.tell()?;
     println!(
-        "\nmedian of {pairs}, {} cores; ratio: ours by theirs; MB: memory of the largest process\n",
+        "\nmedian of {pairs}, {} cores; ratios: ours by theirs, of the clock and of processor time; MB: memory of the \
+         largest process\n",
         std::thread::available_parallelism().map_or(1, usize::from)
     );
     println!(
@@ -128,10 +129,18 @@ struct Bench {
     pairs: usize,
 }
 
-/// The times of one way, and the memory it took at most, in KiB.
+/// The times of one way, those of all processors it took, and its memory at most, in KiB.
 #[derive(Default)]
 struct Series {
     times: Vec<Duration>,
+    processor: Vec<Duration>,
+    memory: u64,
+}
+
+/// One run of it.
+struct Run {
+    time: Duration,
+    processor: Duration,
     memory: u64,
 }
 
@@ -152,9 +161,10 @@ impl Bench {
         for round in 0..=self.pairs {
             for (way, series) in ways.iter().zip(&mut series) {
                 before()?;
-                let (time, memory) = self.once(way)?;
+                let Run { time, processor, memory } = self.once(way)?;
                 if round > 0 {
                     series.times.push(time);
+                    series.processor.push(processor);
                     series.memory = series.memory.max(memory);
                 }
             }
@@ -163,27 +173,29 @@ impl Bench {
         let mut line = format!("{name:32} {:>7.1} ms {:>5.1}", ours.median_ms(), ours.megabytes());
         for rival in &series[1..] {
             let told = format!(
-                "{:.1} ms ({:.3}, {:.1})",
+                "{:.1} ms ({:.3}, {:.3}, {:.1})",
                 rival.median_ms(),
                 ratio(&ours.times, &rival.times),
+                ratio(&ours.processor, &rival.processor),
                 rival.megabytes()
             );
-            line.push_str(&format!("   {told:>22}"));
+            line.push_str(&format!("   {told:>29}"));
         }
         println!("{line}");
         Ok(series)
     }
 
     /// One run in a process of its own, which knows its memory: see `bench once`.
-    fn once(&self, way: &Program) -> Result<(Duration, u64)> {
+    fn once(&self, way: &Program) -> Result<Run> {
         let this = std::env::current_exe().context(|| "cannot find this program".into())?;
         let once = Program::new(this).arg("once").args(way.words()).directory(&self.folder);
         let once = once.env("ALLNO_STORE", self.folder.join("store"));
         let captured = once.capture(LIMIT, &Cancel::new())?;
         let mut words = captured.stdout.split_whitespace().rev().map(str::parse::<u64>);
-        match (captured.status.success(), words.next(), words.next()) {
-            (true, Some(Ok(memory)), Some(Ok(nanoseconds))) => {
-                Ok((Duration::from_nanos(nanoseconds), memory))
+        match (captured.status.success(), words.next(), words.next(), words.next()) {
+            (true, Some(Ok(memory)), Some(Ok(time)), Some(Ok(processor))) => {
+                let (time, processor) = (Duration::from_nanos(time), Duration::from_nanos(processor));
+                Ok(Run { time, processor, memory })
             }
             _ => Err(Error::failed(format!("this failed: {}", way.shell_line()))
                 .output(captured.stdout.lines().chain(captured.stderr.lines()).map(String::from))),
@@ -304,7 +316,7 @@ impl Bench {
             };
             let ways = [self.ours(["edit", "edited.img", "etc/motd", "--with", "motd"])];
             next()?;
-            let (first, _) = self.once(&ways[0])?;
+            let first = self.once(&ways[0])?.time;
             self.row(&format!("edit {name}"), &ways, &next)?;
             println!("{:32} the first, which makes the index: {:.1} ms", "", first.as_secs_f64() * 1000.0);
         }

@@ -120,8 +120,9 @@ impl Bench {
     }
 }
 
-/// `bench once PROGRAM ARGUMENTS…`: runs it with its output thrown away, prints nanoseconds and the KiB of memory that the
-/// largest process among it and its children took. In a process of its own, as getrusage(2) only knows the largest of all.
+/// `bench once PROGRAM ARGUMENTS…`: runs it with its output thrown away, prints nanoseconds of processors and of the clock, and
+/// the KiB of memory that the largest process among it and its children took. In a process of its own, as getrusage(2) knows
+/// only of all children together.
 pub fn once(line: &[std::ffi::OsString]) -> Result<()> {
     let (program, arguments) = line.split_first().ok_or_else(|| Error::input("once what?"))?;
     let program = Program::new(program).args(arguments);
@@ -131,7 +132,8 @@ pub fn once(line: &[std::ffi::OsString]) -> Result<()> {
     let took = began.elapsed();
     match status {
         Some(status) if status.success() => {
-            println!("{} {}", took.as_nanos(), largest_child()?);
+            let (processor, memory) = children()?;
+            println!("{} {} {memory}", processor.as_nanos(), took.as_nanos());
             Ok(())
         }
         Some(status) => Err(Error::failed(format!("it {}", ending(status)))),
@@ -139,15 +141,19 @@ pub fn once(line: &[std::ffi::OsString]) -> Result<()> {
     }
 }
 
-/// ru_maxrss of getrusage(2): KiB.
-fn largest_child() -> Result<u64> {
+/// What getrusage(2) says of all processes that were started and have ended: the time of processors they took, and the most
+/// memory of any (ru_maxrss, KiB).
+fn children() -> Result<(Duration, u64)> {
     // SAFETY: rusage is plain numbers, for which zero is a value; getrusage writes it and nothing else.
     let (outcome, usage) = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         (libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage), usage)
     };
     match outcome {
-        0 => Ok(usage.ru_maxrss as u64),
+        0 => {
+            let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+            Ok((time(usage.ru_utime) + time(usage.ru_stime), usage.ru_maxrss as u64))
+        }
         _ => Err(std::io::Error::last_os_error()).context(|| "no resource usage".into()),
     }
 }

@@ -186,7 +186,7 @@ fn parse_file(
     let kind = Kind::File(Content::Path(PathBuf::from(OsString::from_vec(location))));
     let entry = words.filled(kind, file_type::REGULAR, mtime)?;
     list.push(&name, entry)?;
-    while let Some(link) = words.words.next() {
+    for link in words.words.by_ref() {
         let link = if words.escaped { unescaped(link)? } else { link.to_vec() };
         list.push(link, Entry::hardlink(name.clone()))?;
     }
