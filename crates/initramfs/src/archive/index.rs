@@ -24,6 +24,9 @@ const TAIL_SIZE: u64 = 4096;
 /// More bytes of changes than this are not kept: the index is made anew.
 const CHANGES_MAX: u64 = 1 << 20;
 
+/// As many archives are kept in mind.
+const KEPT_MAX: usize = 64;
+
 /// What stands at a name of the tree that an archive unpacks to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -247,6 +250,7 @@ impl Data {
 fn keep(bytes: &[u8], file: &Path) -> io::Result<File> {
     let folder = file.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(folder)?;
+    forget_oldest(folder)?;
     let scratch = file.with_extension("new");
     // Names of private archives are nobody else's business.
     let mut options = File::options();
@@ -257,6 +261,19 @@ fn keep(bytes: &[u8], file: &Path) -> io::Result<File> {
         return Err(error);
     }
     Ok(kept)
+}
+
+/// Makes room in the folder: archives come and go, and nobody else removes their indexes.
+fn forget_oldest(folder: &Path) -> io::Result<()> {
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(folder)?.flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "index") {
+            kept.push((entry.metadata()?.modified()?, entry.path()));
+        }
+    }
+    kept.sort();
+    let many = (kept.len() + 1).saturating_sub(KEPT_MAX);
+    kept.iter().take(many).try_for_each(|(_, oldest)| fs::remove_file(oldest))
 }
 
 fn header(identity: Identity, records: u64, names: u64, changes: u64) -> [u8; HEADER_SIZE as usize] {
@@ -405,6 +422,19 @@ mod tests {
         // The same size, but another end.
         archive.as_file().write_all_at(b"MORE", 10_000).unwrap();
         assert!(load().is_none());
+    }
+
+    #[test]
+    fn the_oldest_of_too_many_is_forgotten() {
+        let (archive, folder) = (archive(), tempfile::tempdir().unwrap());
+        let file = |number: usize| folder.path().join(format!("{number}.index"));
+        for number in 0..KEPT_MAX + 3 {
+            Index::make(vec![], archive.as_file(), Some(file(number))).unwrap();
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            File::options().write(true).open(file(number)).unwrap().set_modified(time).unwrap();
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), KEPT_MAX);
+        assert!(!file(2).exists() && file(3).exists());
     }
 
     #[test]
