@@ -1,9 +1,9 @@
 //! The kernel's initramfs format: manifests packed into segments, segments joined into images, and both
 //! strictly read back.
 //!
-//! This crate imports none of ours and touches no clock, environment or network. It reads the files a
-//! manifest names and the segment files it is given, and writes only to what it is handed. It needs no
-//! root: owners, modes and device nodes are values of the manifest.
+//! This crate imports none of ours and touches no clock, environment or network. It reads and writes the
+//! files, folders and archives it is given and the files a manifest or list names, and nothing else. It needs
+//! no root: owners, modes and device nodes are values of the manifest.
 //!
 //! ```
 //! use initramfs::{Compression, Entry, Manifest, Segment};
@@ -72,6 +72,13 @@
 //! Entries are sorted by their paths' bytes; inode numbers count up from 1 in that order; times are what
 //! the manifest says (0 unless set); device numbers of the archive are 0. Compressors run on settings
 //! that do not depend on the machine ([`Compression`]).
+//!
+//! A [`List`] says exactly what is written, in its order; [`scan`] and [`scan_listed`] make one of a folder.
+//!
+//! # Changing
+//!
+//! [`Archive`] changes one name of an archive in its file, by a segment appended where a later entry can say it, else by writing
+//! anew the segments that hold the name; [`squash`] makes one segment of all.
 //!
 //! # Reading
 //!

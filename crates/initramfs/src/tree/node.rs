@@ -121,9 +121,9 @@ pub enum Dropped {
     Target,
     /// Its mode is no kind of file.
     UnknownType,
-    /// [`Rules::Strict`]: its name goes through a symbolic link.
+    /// [`Rules::Strict`](crate::Rules::Strict): its name goes through a symbolic link.
     ThroughSymlink,
-    /// [`Rules::Strict`]: its name holds `..`.
+    /// [`Rules::Strict`](crate::Rules::Strict): its name holds `..`.
     Climbs,
 }
 
