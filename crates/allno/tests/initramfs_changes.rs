@@ -303,6 +303,29 @@ fn a_command_that_is_killed_leaves_the_old_archive_or_the_new_one() {
     assert!(cut + whole <= 24);
 }
 
+#[test]
+fn a_reader_says_that_an_edit_was_cut() {
+    let folder = project();
+    let path = folder.path();
+    done(path, &["pack", "tree", "-o", "image", "--compress", "none"]);
+    let length = fs::metadata(path.join("image")).unwrap().len();
+    done(path, &["edit", "image", "etc/motd", "--with", "tree/init"]);
+    // What stands there while the command is at it: 4 NULs, the mark, the old length.
+    let mut bytes = fs::read(path.join("image")).unwrap();
+    let at = (length as usize + 4).next_multiple_of(4);
+    bytes[at..at + 8].copy_from_slice(b"ALLNO\xff<+");
+    bytes[at + 8..at + 16].copy_from_slice(&length.to_le_bytes());
+    fs::write(path.join("image"), &bytes).unwrap();
+    let (code, _, errors) = run(path, &["ls", "image"]);
+    assert!(
+        code == 2 && errors.contains("an edit of it was cut") && errors.contains("takes it back"),
+        "{errors}"
+    );
+    let (code, _, errors) = run(path, &["edit", "image", "init", "--mode", "0700"]);
+    assert!(code == 0 && errors.contains("taken back"), "{errors}");
+    assert_eq!(content(path, "image", "etc/motd"), "hello\n");
+}
+
 /// A small tmpfs, which only root may mount.
 struct Disk(PathBuf);
 

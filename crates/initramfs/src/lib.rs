@@ -110,7 +110,7 @@ mod tree;
 mod unpack;
 mod write;
 
-pub use archive::{Archive, Edited, Found};
+pub use archive::{Archive, Edited, Found, was_cut};
 pub use compression::{ALL as COMPRESSIONS, Compression};
 pub use decompress::Form;
 pub use diff::{Aspect, Deviation, Difference, Snapshot};

@@ -118,6 +118,12 @@ pub(crate) fn cut_append(archive: &File, at: u64) -> io::Result<Option<u64>> {
     Ok((begun && at.is_multiple_of(4) && only_nuls(archive, old, at)?).then_some(old))
 }
 
+/// Whether the byte at which a reader of the archive found neither a NUL nor a segment is where an edit was cut: the
+/// next one takes it back. Errors: what the file says.
+pub fn was_cut(archive: &File, at: u64) -> io::Result<bool> {
+    Ok(cut_append(archive, at)?.is_some())
+}
+
 fn only_nuls(archive: &File, from: u64, to: u64) -> io::Result<bool> {
     let mut bytes = vec![0; (to - from) as usize];
     archive.read_exact_at(&mut bytes, from)?;

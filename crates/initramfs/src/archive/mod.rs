@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 
 use self::append::Appender;
+pub use self::append::was_cut;
 pub use self::index::Found;
 use self::index::{Index, Place};
 use self::names::read_names;

@@ -38,8 +38,8 @@ pub fn run(context: &Context, arguments: &Initramfs) -> Result<Answer> {
 const TOLD: usize = 10;
 
 /// What is wrong with an archive, as wrong input that names the place; None if nothing is.
-fn faults(archive: &Path, summary: &ImageSummary) -> Option<Error> {
-    let archive = archive.display();
+fn faults(path: &Path, summary: &ImageSummary) -> Option<Error> {
+    let archive = path.display();
     let told = |problem: &initramfs::Problem| crate::terminal::tame(&problem.to_string());
     // Where the reading ended is what matters most.
     let stopped = summary.stopped_at();
@@ -57,6 +57,9 @@ fn faults(archive: &Path, summary: &ImageSummary) -> Option<Error> {
         error = error.note(format!("and {} more", more - TOLD as u64));
     }
     Some(match stopped {
+        Some(stop) if is_cut(path, stop) => error
+            .note("an edit of it was cut there: what comes before is whole")
+            .hint(format!("the next allno initramfs edit or rm of {archive} takes it back")),
         Some(_) => error.note("the kernel would stop there; what comes after it was not read"),
         None => error,
     })
@@ -65,6 +68,14 @@ fn faults(archive: &Path, summary: &ImageSummary) -> Option<Error> {
 /// The command that shows what can be read of an archive.
 fn list_command(archive: &Path) -> String {
     format!("allno initramfs ls -l {}", archive.display())
+}
+
+/// Whether the reading ended where a command that was killed had begun to append.
+fn is_cut(archive: &Path, stop: &initramfs::Problem) -> bool {
+    let unknown = matches!(stop.fault, initramfs::Fault::NoMagic) && stop.inside.is_none();
+    unknown
+        && std::fs::File::open(archive)
+            .is_ok_and(|file| initramfs::was_cut(&file, stop.offset).is_ok_and(|cut| cut))
 }
 
 /// An archive that cannot be read.
