@@ -157,6 +157,33 @@ fn a_debugger_is_waited_for() {
     assert!(said.contains("target remote") && said.contains("vmlinux"), "{said}");
 }
 
+/// What the linter says of an init, the kernel says when it boots it.
+#[test]
+fn the_kernel_agrees_with_the_linter() {
+    for (init, code, error) in [
+        ("#!/bin/sh\r\necho up\r\n", "carriage-return", -2),
+        ("#!/bin/bash\necho up\n", "no-interpreter", -2),
+        ("echo up\n", "no-shebang", -8),
+    ] {
+        let expect = format!("Failed to execute /init (error {error})");
+        let spec = format!(
+            "[kernel]\n{}[[expect]]\nconsole = \"{expect}\"\n",
+            SMALL.replace("[[expect]]\nqemu_exit = 0\n", "")
+        );
+        let project = Project::new(&spec);
+        project.write("init", init);
+        let report = project.boot(&[]);
+        assert_eq!(report["findings"][0]["code"], code, "{report}");
+        assert_eq!(report["findings"][0]["fatal"], true, "{report}");
+        let archive = path(&report["built"], "initramfs").display().to_string();
+        let run = project.allno(&["initramfs", "lint", &archive]).run();
+        assert_eq!(run.code(), 1);
+        assert!(run.stdout().contains(code), "{}", run.stdout());
+    }
+    let sound = small("", "echo up", "up").boot(&[]);
+    assert_eq!(sound["findings"].as_array().map(Vec::len), Some(0), "{sound}");
+}
+
 /// A failing boot's qemu.sh starts the same machine by hand.
 #[test]
 fn the_run_directorys_script_boots_the_same() {

@@ -13,6 +13,7 @@ use machine::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::lint::{self, InitramfsFinding};
 use crate::made::{Built, Made};
 use crate::session::Session;
 use crate::spec::SpecFile;
@@ -48,6 +49,8 @@ pub struct Report {
     pub expectations: Vec<Outcome>,
     /// How the guest was switched off.
     pub power_off: Option<PowerOff>,
+    /// What the linter found in the initramfs.
+    pub findings: Vec<InitramfsFinding>,
     /// What was booted.
     pub built: Built,
 }
@@ -59,19 +62,28 @@ pub struct Report {
 /// does it again.
 pub fn boot(session: &Session, spec: &SpecFile, made: &Made, mode: Mode, gdb: Option<u16>) -> Result<Report> {
     let built = made.built(spec)?;
+    let warned = || {
+        let findings = lint::findings(made, &session.cancel);
+        findings.iter().for_each(|finding| session.events.warn(finding.line()));
+        findings
+    };
+    // A console that a person types at is no place for warnings; a check has a second processor for them meanwhile.
+    let early = (mode == Mode::Interactive).then(warned);
     let mut running = Running::start(session, spec, made, &built, mode, gdb)?;
     let expectations: Vec<Expectation> = spec.spec.expect.iter().map(|it| it.get_ref().clone()).collect();
-    let (outcomes, power) = match mode {
+    let (outcomes, power, findings) = match mode {
         Mode::Interactive => {
             interactive::attach(&mut running.guest, Cursor(0), &session.cancel)?;
-            (Vec::new(), None)
+            (Vec::new(), None, early.unwrap_or_default())
         }
-        Mode::Check => {
+        Mode::Check => std::thread::scope(|scope| {
+            let linting = scope.spawn(warned);
             let outcomes = running.check(session, &expectations)?;
             session.cancel.check()?;
             let power = running.power_off(session, &expectations);
-            (outcomes, Some(power))
-        }
+            let findings = linting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok::<_, Error>((outcomes, Some(power), findings))
+        })?,
     };
     let report = Report {
         passed: outcomes.iter().all(Outcome::passed),
@@ -80,6 +92,7 @@ pub fn boot(session: &Session, spec: &SpecFile, made: &Made, mode: Mode, gdb: Op
         accelerator: made.host.word().to_string(),
         expectations: outcomes,
         power_off: power,
+        findings,
         built,
     };
     running.folder.finish(&report)?;
@@ -102,6 +115,9 @@ impl Report {
             ));
         }
         error = error.output(failure.lines().to_vec());
+        for finding in self.findings.iter().filter(|finding| finding.fatal) {
+            error = error.note(finding.line());
+        }
         error = error.note(format!("console: {}", self.run.join("console.log").display()));
         Some(error.hint(format!("sh {}", self.run.join("qemu.sh").display())))
     }

@@ -12,6 +12,7 @@ pub mod decide;
 pub mod host;
 pub mod image;
 pub mod kconfig_host;
+pub mod lint;
 pub mod made;
 pub mod recipe;
 pub mod rung;

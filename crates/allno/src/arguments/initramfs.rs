@@ -24,6 +24,8 @@ pub enum InitramfsAction {
     Unpack(InitramfsUnpack),
     /// Say what two archives differ in once the kernel has unpacked them
     Diff(InitramfsDiff),
+    /// Say what would keep an archive from booting
+    Lint(InitramfsLint),
     /// Pack a folder, or what a list names, into an archive
     Pack(InitramfsPack),
     /// Change one file of an archive: the rest of it is not touched
@@ -103,6 +105,25 @@ pub struct InitramfsDiff {
     #[arg(long)]
     pub times: bool,
 }
+
+/// `allno initramfs lint`
+#[derive(Args, Debug)]
+#[command(after_help = LINT)]
+pub struct InitramfsLint {
+    /// The archive; - is standard input
+    #[arg(value_name = "ARCHIVE", value_hint = ValueHint::FilePath)]
+    pub archive: PathBuf,
+    /// The configuration of the kernel that is to boot it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// The program the kernel starts, as its parameter rdinit= says
+    #[arg(long, value_name = "PATH", default_value = "/init")]
+    pub rdinit: OsString,
+}
+
+const LINT: &str = "\
+Exit code 0 if the kernel gets to run init, 1 if something keeps it from that. Each finding has a code that stays the same.
+Without --config the kernel is taken to be able to unpack and start everything.";
 
 /// How an archive is compressed.
 #[derive(Args, Debug)]

@@ -5,6 +5,8 @@ mod need;
 mod table;
 mod world;
 
+pub use world::{Wishes, read_config};
+
 use std::path::{Path, PathBuf};
 
 use base::{Error, Result};
@@ -12,7 +14,7 @@ use explain::{Resolved, Unknown};
 use kconfig::SymbolId;
 use serde_json::json;
 
-use self::world::{Wishes, World, read_config, resolve};
+use self::world::{World, resolve};
 use super::{Answer, Context};
 use crate::arguments::{Config, ConfigDiff, ConfigQuestion, ConfigShow, ConfigWhy};
 use crate::output;

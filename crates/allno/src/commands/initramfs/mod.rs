@@ -3,6 +3,7 @@
 mod cat;
 mod diff;
 mod edit;
+mod lint;
 mod ls;
 mod pack;
 mod rm;
@@ -27,6 +28,7 @@ pub fn run(context: &Context, arguments: &Initramfs) -> Result<Answer> {
         InitramfsAction::Cat(cat) => cat::run(context, cat),
         InitramfsAction::Unpack(unpack) => unpack::run(context, unpack),
         InitramfsAction::Diff(diff) => diff::run(context, diff),
+        InitramfsAction::Lint(lint) => lint::run(context, lint),
         InitramfsAction::Pack(pack) => pack::run(context, pack),
         InitramfsAction::Edit(edit) => edit::run(context, edit),
         InitramfsAction::Rm(rm) => rm::run(context, rm),
