@@ -104,6 +104,9 @@ pub struct Boot {
     /// Add this to the end of the kernel's command line
     #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
     pub append: Option<String>,
+    /// Boot this archive in the place of the packed initramfs
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub initramfs: Option<PathBuf>,
     /// Wait for gdb before the first instruction, and print the line that connects it
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "1234")]
     pub gdb: Option<u16>,

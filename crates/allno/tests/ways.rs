@@ -184,6 +184,27 @@ fn the_kernel_agrees_with_the_linter() {
     assert_eq!(sound["findings"].as_array().map(Vec::len), Some(0), "{sound}");
 }
 
+/// An archive of one's own, edited by a segment of a few bytes, takes the place of the packed one.
+#[test]
+fn an_edited_archive_boots_and_shows_the_edit() {
+    let project = small("", "echo up", "up");
+    let built = project.allno(&["build", "--json"]).run().ok().json();
+    std::fs::copy(path(&built, "initramfs"), project.path().join("my.img")).unwrap();
+    referee("chmod", &["u+w", project.path().join("my.img").to_str().unwrap()]);
+    project.write("other", "#!/bin/sh\necho up and edited\nexec reboot -f\n");
+    project.allno(&["initramfs", "edit", "my.img", "init", "--with", "other"]).run().ok();
+    let report = project.boot(&["--initramfs", "my.img"]);
+    let console = std::fs::read_to_string(path(&report, "run").join("console.log")).unwrap();
+    assert!(console.contains("up and edited"), "{console}");
+    let run = project.allno(&["boot", "--check", "--initramfs", "nosuch.img"]).run();
+    assert_eq!(run.code(), 2);
+    assert!(
+        run.stderr().contains("nosuch.img") && run.stderr().contains("initramfs edit"),
+        "{}",
+        run.stderr()
+    );
+}
+
 /// A failing boot's qemu.sh starts the same machine by hand.
 #[test]
 fn the_run_directorys_script_boots_the_same() {

@@ -35,6 +35,8 @@ pub struct Overrides {
     pub append: Option<String>,
     /// `--memory`, in bytes.
     pub memory: Option<u64>,
+    /// `--initramfs`: this archive in the place of the packed one.
+    pub initramfs: Option<PathBuf>,
 }
 
 /// The decisions.

@@ -59,8 +59,8 @@ fn told(finding: initramfs::Finding) -> InitramfsFinding {
 
 /// The program the kernel starts: the last rdinit= counts (`rdinit_setup` in init/main.c).
 fn rdinit(append: &str) -> &str {
-    let words = append.split_whitespace().filter_map(|word| word.strip_prefix("rdinit="));
-    words.last().filter(|path| !path.is_empty()).unwrap_or("/init")
+    let mut words = append.split_whitespace().filter_map(|word| word.strip_prefix("rdinit="));
+    words.next_back().filter(|path| !path.is_empty()).unwrap_or("/init")
 }
 
 #[cfg(test)]

@@ -95,7 +95,10 @@ pub fn make(session: &Session, spec: &SpecFile, overrides: &Overrides, update: b
     let host = HostFacts::of(&session.store, &session.cancel)?;
     let append = append(spec, &decisions, &names, &host, overrides)?;
     let (kernel, programs) = side_by_side(session, &source, &requests, &decisions, &sources, &toolchain)?;
-    let image = image::pack(session, &programs, &files, decisions.compression)?;
+    let image = match &overrides.initramfs {
+        Some(path) => Image::of_file(path)?,
+        None => image::pack(session, &programs, &files, decisions.compression)?,
+    };
     Ok(Made {
         kernel,
         kernel_version: source.version,

@@ -14,6 +14,7 @@ pub fn run(context: &Context, arguments: &Boot) -> Result<Answer> {
         machine: arguments.machine.clone(),
         append: arguments.append.clone(),
         memory: arguments.memory,
+        initramfs: arguments.initramfs.clone(),
     };
     let check = arguments.check || context.global.json || !machine::interactive::is_terminal();
     let mode = if check { Mode::Check } else { Mode::Interactive };

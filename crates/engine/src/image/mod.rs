@@ -28,7 +28,29 @@ pub struct Image {
     pub bytes: u64,
     /// Hash of it.
     pub digest: String,
-    _held: Artifact,
+    _held: Option<Artifact>,
+}
+
+impl Image {
+    /// An archive of the person's own.
+    ///
+    /// # Errors
+    /// There is no such file ([`base::Kind::Input`]).
+    pub fn of_file(path: &Path) -> Result<Image> {
+        let wrong = |cause: String| {
+            Error::input(format!("cannot boot the initramfs {}", path.display())).note(cause).hint(
+                "allno build --json says where the packed one is; copy it, allno initramfs edit the copy",
+            )
+        };
+        let metadata = path.metadata().map_err(|cause| wrong(cause.to_string()))?;
+        if !metadata.is_file() {
+            return Err(wrong("it is no file".to_string()));
+        }
+        let told = |cause: std::io::Error| wrong(cause.to_string());
+        let digest = Sha256::of_file(path).map_err(told)?;
+        let path = std::path::absolute(path).map_err(told)?;
+        Ok(Image { path, bytes: metadata.len(), digest: digest.to_string(), _held: None })
+    }
 }
 
 /// Packs what is not packed yet and joins the segments.
@@ -83,7 +105,7 @@ pub fn pack(
             ),
         );
     }
-    Ok(Image { path, bytes, digest: image.digest.to_string(), _held: image })
+    Ok(Image { path, bytes, digest: image.digest.to_string(), _held: Some(image) })
 }
 
 fn packing(error: initramfs::Error) -> Error {

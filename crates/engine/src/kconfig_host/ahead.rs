@@ -41,12 +41,12 @@ impl Stamp {
 }
 
 /// What was read and not handed out yet; `None` once it is.
-type Files = Mutex<HashMap<PathBuf, Option<(Stamp, Vec<u8>)>>>;
+type Files = HashMap<PathBuf, Option<(Stamp, Vec<u8>)>>;
 
 /// Files read so far, and the thread that reads more.
 #[derive(Default)]
 pub(super) struct Ahead {
-    files: Arc<Files>,
+    files: Arc<Mutex<Files>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -77,7 +77,7 @@ impl Ahead {
     }
 }
 
-fn lock(files: &Files) -> MutexGuard<'_, HashMap<PathBuf, Option<(Stamp, Vec<u8>)>>> {
+fn lock(files: &Mutex<Files>) -> MutexGuard<'_, Files> {
     files.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -91,7 +91,7 @@ impl Drop for Ahead {
 }
 
 struct Reader {
-    files: Arc<Files>,
+    files: Arc<Mutex<Files>>,
     stop: Arc<AtomicBool>,
     tree: PathBuf,
     environment: Arc<Environment>,
