@@ -4,6 +4,7 @@
 
 mod ahead;
 mod command;
+mod compiler_probe;
 mod guard;
 mod plain;
 mod probe_cache;

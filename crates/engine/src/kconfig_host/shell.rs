@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -14,6 +14,7 @@ use base::Cancel;
 use base::process::{Program, Running};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::compiler_probe::{CompilerProbe, ProbeFolder};
 use super::variables::Environment;
 
 /// `do_shell()` reads no more than its buffer holds.
@@ -49,6 +50,8 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     program: Program,
+    folder: PathBuf,
+    environment: Environment,
     limit: Duration,
     cancel: Cancel,
 }
@@ -71,14 +74,13 @@ impl Shell {
         cancel: Cancel,
     ) -> Shell {
         // popen(3) runs _PATH_BSHELL; the last word is $0, by which the shell names itself in its messages.
-        let mut program = Program::new("/bin/sh").directory(folder).clean_environment();
-        for (name, value) in environment.iter() {
-            program = program.env(name, value);
-        }
+        let program = in_place(Program::new("/bin/sh"), folder, environment);
         let shared = Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
             program,
+            folder: folder.to_path_buf(),
+            environment: environment.clone(),
             limit,
             cancel: cancel.child(),
         };
@@ -121,6 +123,12 @@ impl Drop for Shell {
     }
 }
 
+/// A program that works in `folder` with exactly `environment`.
+fn in_place(program: Program, folder: &Path, environment: &Environment) -> Program {
+    let program = program.directory(folder).clean_environment();
+    environment.iter().fold(program, |program, (name, value)| program.env(name, value))
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -151,6 +159,34 @@ impl Shared {
     }
 
     fn try_run(&self, command: &str, limit: usize) -> Result<Outcome, String> {
+        // Without PATH a shell has one of its own.
+        let probe = CompilerProbe::of(command).filter(|_| self.environment.filled("PATH").is_some());
+        match probe {
+            Some(probe) => self.compile(&probe),
+            None => self.run_shell(command, limit),
+        }
+    }
+
+    fn compile(&self, probe: &CompilerProbe) -> Result<Outcome, String> {
+        let folder = ProbeFolder::new(&self.folder);
+        let words = probe.words.iter().map(String::as_str);
+        let compiler = Program::new(&probe.words[0]).args(words.skip(1));
+        let compiler = compiler.args(["-c", "-x", "c", "/dev/null", "-o"]).arg(folder.object());
+        let compiler = in_place(compiler, &self.folder, &self.environment);
+        let mut outcome = Outcome { ended: true, ..Outcome::default() };
+        // A compiler that is not there is one that does not take the option.
+        let mut succeeded = false;
+        if let Ok(mut running) = compiler.start(Stdio::null(), Stdio::null(), Stdio::null(), false) {
+            let status = running.wait(self.limit, &self.cancel).map_err(|error| error.to_string())?;
+            let status = status.ok_or_else(|| self.too_long())?;
+            succeeded = status.success();
+            outcome.ended = status.code().is_some();
+        }
+        outcome.output = if succeeded { probe.yes.clone() } else { probe.no.clone() }.into_bytes();
+        Ok(outcome)
+    }
+
+    fn run_shell(&self, command: &str, limit: usize) -> Result<Outcome, String> {
         let tell = |error: io::Error| error.to_string();
         let deadline = Instant::now() + self.limit;
         let (mut reader, writer) = io::pipe().map_err(tell)?;
@@ -278,6 +314,32 @@ mod tests {
             finished.sort_by_key(|(command, _)| command == "echo quick");
             assert!(finished[0].1.as_ref().unwrap_err().contains("longer than"), "{finished:?}");
             assert_eq!(finished[1].1.as_ref().unwrap().output, b"quick\n");
+        }
+    }
+
+    /// The same question, put so that the shell has to answer it.
+    #[test]
+    fn a_compiler_is_asked_as_the_shell_would() {
+        let environment: Environment = [("PATH", "/usr/bin:/bin")].into_iter().collect();
+        for option in
+            ["-Werror", "-Werror -m64", "-Werror -mno-such-option", "-Werror -fno-such", "-O2 -std=c99"]
+        {
+            for compiler in ["gcc", "nosuchcc"] {
+                let line = format!(
+                    "{{ trap \"rm -rf .tmp_$$\" EXIT; mkdir .tmp_$$; {compiler} {option} -c -x c /dev/null -o .tmp_$$/tmp.o; }} \
+                     >/dev/null 2>&1 && echo \"y\" || echo \"n\""
+                );
+                assert!(CompilerProbe::of(&line).is_some());
+                let folder = tempfile::tempdir().unwrap();
+                let answer = |line: &str| {
+                    let mut shell =
+                        Shell::new(folder.path(), &environment, 1, Duration::from_secs(20), Cancel::new());
+                    shell.start(line, OUTPUT_LIMIT);
+                    shell.finish().pop().unwrap().1.unwrap()
+                };
+                assert_eq!(answer(&line), answer(&format!("true; {line}")), "{line}");
+                assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+            }
         }
     }
 
