@@ -98,3 +98,18 @@ fn leaves_are_pure() {
         }
     }
 }
+
+/// A test of the whole command that `make test` leaves out proves nothing.
+#[test]
+fn make_test_runs_every_test_of_the_command() {
+    let script = std::fs::read_to_string(root().join(".ci/test")).unwrap();
+    for entry in
+        std::fs::read_dir(root().join("crates/allno/tests")).unwrap().map(|entry| entry.unwrap().path())
+    {
+        let name = entry.file_stem().unwrap().to_string_lossy().into_owned();
+        let is_test = entry.extension().is_some() || entry.join("main.rs").is_file();
+        let word = format!("--test {name}");
+        let named = script.lines().any(|line| line.ends_with(&word) || line.contains(&format!("{word} ")));
+        assert!(!is_test || named, ".ci/test does not run {name}");
+    }
+}
