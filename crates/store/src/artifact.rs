@@ -169,7 +169,7 @@ impl Store {
         let top = spot.0.join("tree");
         let failed = || format!("cannot write {name} to the store");
         fs::create_dir_all(&top).context(failed)?;
-        build(&top).map_err(blame_full_disk)?;
+        build(&top).map_err(|error| blame_full_disk(error, &top))?;
         cancel.check()?;
         tree::open_folders(&top).context(failed)?;
         let mut nodes = tree::list(&top, &|_| false).context(failed)?;
@@ -195,13 +195,20 @@ fn read_entry(folder: &Path, inputs: &Inputs) -> Option<Sha256> {
     complete.then(|| digest.trim_end().parse().ok())?
 }
 
-/// A program that ran out of disk space says so only in its output; the remedy is the user's all the same.
-pub(crate) fn blame_full_disk(error: Error) -> Error {
-    /// strerror(ENOSPC) and strerror(EDQUOT), as the C library writes them in the C locale.
-    const SIGNS: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
+/// A program that ran out of disk space says so only in its output, or not at all; the remedy is the user's all the same.
+/// `folder`: where it wrote.
+pub(crate) fn blame_full_disk(error: Error, folder: &Path) -> Error {
+    /// strerror(ENOSPC) and strerror(EDQUOT), as the C library writes them in the C locale; and what the kernel's
+    /// scripts/basic/fixdep.c says instead.
+    const SIGNS: [&str; 3] =
+        ["No space left on device", "Disk quota exceeded", "not all data was written to the output"];
+    /// Less than one more object takes: make removes what it was writing before it ends.
+    const ROOM: u64 = 1 << 20;
     let says = |line: &String| SIGNS.iter().any(|sign| line.contains(sign));
-    let full = error.kind() == Kind::Failed && error.output_lines().iter().chain(error.notes()).any(says);
-    if !full {
+    let said = error.output_lines().iter().chain(error.notes()).any(says);
+    let no_room =
+        || rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM);
+    if error.kind() != Kind::Failed || !(said || no_room()) {
         return error;
     }
     let mut host = Error::host(error.message()).note("the disk is full");

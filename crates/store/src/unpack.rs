@@ -37,7 +37,7 @@ pub fn unpack(archive: &Path, into: &Path, strip_top: bool, cancel: &Cancel) -> 
     if is_package(archive)? {
         let inner = into.join(".package");
         let package = Program::new("dpkg-deb").arg("--extract").arg(archive).arg(&inner);
-        run(&package, archive, cancel)?;
+        run(&package, archive, into, cancel)?;
         let tarball = tarball_in(&inner, archive)?;
         // Out of the way, but on the same file system: it is gone before anybody looks.
         untar(&tarball, into, cancel)?;
@@ -76,10 +76,10 @@ fn untar(archive: &Path, into: &Path, cancel: &Cancel) -> Result<()> {
         .arg(archive)
         .arg("--directory")
         .arg(into);
-    run(&program, archive, cancel)
+    run(&program, archive, into, cancel)
 }
 
-fn run(program: &Program, archive: &Path, cancel: &Cancel) -> Result<()> {
+fn run(program: &Program, archive: &Path, into: &Path, cancel: &Cancel) -> Result<()> {
     // The messages are looked at (for a full disk), so they have to be in the C locale.
     let program = program.clone().env("LC_ALL", "C");
     let captured = program.capture(LIMIT, cancel)?;
@@ -94,6 +94,7 @@ fn run(program: &Program, archive: &Path, cancel: &Cancel) -> Result<()> {
             .note(format!("{name} {}", ending(captured.status)))
             .note(format!("command: {}", program.shell_line()))
             .output(lines[last..].to_vec()),
+        into,
     ))
 }
 
@@ -146,6 +147,7 @@ pub fn apply_patch(file: &Path, tree: &Path, cancel: &Cancel) -> Result<()> {
         Error::input(format!("the patch {} does not apply", file.display()))
             .note(format!("patch {}", ending(captured.status)))
             .output(shown.chain(hunks)),
+        tree,
     ))
 }
 
