@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use common::{Allno, Project, path, referee, usual_store, wait};
+use common::{Allno, Project, compiler_cache, path, referee, usual_store, wait};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A kernel that only just starts an initramfs and prints, and busybox: a third of the node's work.
@@ -50,8 +50,7 @@ impl FreshStore {
     }
 
     fn allno(&self, project: &Project, arguments: &[&str]) -> Allno {
-        let cache = std::env::var_os("CCACHE_DIR").unwrap_or(usual_store().join("caches/ccache").into());
-        project.allno(arguments).store(&self.path).env("CCACHE_DIR", cache)
+        project.allno(arguments).store(&self.path).env("CCACHE_DIR", compiler_cache())
     }
 }
 

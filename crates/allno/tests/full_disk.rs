@@ -5,7 +5,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{Project, Run, referee, usual_store};
+use common::{Project, Run, compiler_cache, referee, usual_store};
 
 /// A kernel that only just starts an initramfs and prints, and busybox.
 const SPEC: &str = "[userland]\nrecipes = [\"busybox\"]\n\
@@ -46,8 +46,7 @@ impl SmallStore {
 
     /// Builds here; the compiler cache is the usual one, as this is not about compiling.
     fn build(&self, project: &Project) -> Run {
-        let cache = std::env::var_os("CCACHE_DIR").unwrap_or(usual_store().join("caches/ccache").into());
-        project.allno(&["build", "--offline"]).store(&self.path).env("CCACHE_DIR", cache).run()
+        project.allno(&["build", "--offline"]).store(&self.path).env("CCACHE_DIR", compiler_cache()).run()
     }
 
     /// The build ended because the disk is full, said so, and left a store without half of anything in it.

@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use common::usual_store;
-use initramfs::{ImageReader, NodeKind, Rules, Tree, TreeEntry};
+use initramfs::{ImageReader, NodeKind, Rules, Tree};
 use serde_json::Value;
 
 fn allno(folder: &Path, arguments: &[&str]) -> Command {
@@ -245,8 +245,7 @@ fn tree(bytes: &[u8]) -> Result<Vec<(Vec<u8>, u32)>, String> {
     let mut tree = Tree::new(Rules::Kernel);
     let mut number = 0;
     while let Some(entry) = reader.next_entry().unwrap() {
-        let (header, link_scope) = (entry.header(), entry.link_scope());
-        tree.apply(&TreeEntry { number, name: entry.name(), header, target: entry.target(), link_scope });
+        tree.apply(&entry.tree_entry(number));
         number += 1;
     }
     if let Some(problem) = reader.summary().problems.first() {

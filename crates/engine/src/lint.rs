@@ -37,14 +37,17 @@ impl InitramfsFinding {
 pub fn findings(made: &Made, cancel: &Cancel) -> Vec<InitramfsFinding> {
     let config = std::fs::read_to_string(&made.kernel.config).unwrap_or_default();
     let config = DotConfig::parse(&config);
-    let option = |name: &str| {
-        let value = config.value(name);
-        (value != Value::No).then(|| value.to_string())
-    };
+    let option = |name: &str| option_in(&config, name);
     let Ok(image) = File::open(&made.image.path) else { return Vec::new() };
     let init = rdinit(&made.append);
     let found = initramfs::lint(Arc::new(image), init.as_bytes(), Some(&option), || cancel.is_set());
     found.unwrap_or_default().into_iter().map(told).collect()
+}
+
+/// An option as the linter asks for it; `None` where it is off.
+pub fn option_in(config: &DotConfig, name: &str) -> Option<String> {
+    let value = config.value(name);
+    (value != Value::No).then(|| value.to_string())
 }
 
 fn told(finding: initramfs::Finding) -> InitramfsFinding {

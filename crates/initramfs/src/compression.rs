@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use liblzma::stream::{Check, Filters, LzmaOptions, MtStreamBuilder};
 
+use crate::decompress::Form;
 use crate::error::Error;
 use crate::parallel;
 
@@ -55,23 +56,17 @@ pub const ALL: [Compression; 5] = [
 impl Compression {
     /// The name: `none`, `gzip`, `zstd`, `xz` or `lz4`.
     pub fn name(self) -> &'static str {
-        match self {
-            Compression::None => "none",
-            Compression::Gzip { .. } => "gzip",
-            Compression::Zstd { .. } => "zstd",
-            Compression::Xz { .. } => "xz",
-            Compression::Lz4 => "lz4",
-        }
+        self.form().name()
     }
 
-    /// The kernel option that lets the kernel unpack this form.
-    pub fn kernel_option(self) -> Option<&'static str> {
+    /// How what it writes is stored.
+    pub fn form(self) -> Form {
         match self {
-            Compression::None => None,
-            Compression::Gzip { .. } => Some("RD_GZIP"),
-            Compression::Zstd { .. } => Some("RD_ZSTD"),
-            Compression::Xz { .. } => Some("RD_XZ"),
-            Compression::Lz4 => Some("RD_LZ4"),
+            Compression::None => Form::Plain,
+            Compression::Gzip { .. } => Form::Gzip,
+            Compression::Zstd { .. } => Form::Zstd,
+            Compression::Xz { .. } => Form::Xz,
+            Compression::Lz4 => Form::Lz4,
         }
     }
 

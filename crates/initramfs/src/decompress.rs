@@ -6,6 +6,7 @@ use std::io::{self, Read};
 
 use ahead::{Ahead, Piece};
 
+use crate::compression::Compression;
 use crate::lz4::LegacyDecoder;
 use crate::lzo::LzopDecoder;
 use crate::problem::Fault;
@@ -57,6 +58,25 @@ impl Form {
             Form::Lz4 => "lz4",
             Form::Lzo => "lzo",
             Form::Unsupported(name) => name,
+        }
+    }
+
+    /// How this crate writes the form, where it does.
+    pub fn compression(self) -> Option<Compression> {
+        crate::COMPRESSIONS.into_iter().find(|compression| compression.form() == self)
+    }
+
+    /// The option that lets the kernel unpack it (usr/Kconfig).
+    pub fn kernel_option(self) -> Option<&'static str> {
+        match self {
+            Form::Plain | Form::Unsupported(_) => None,
+            Form::Gzip => Some("RD_GZIP"),
+            Form::Zstd => Some("RD_ZSTD"),
+            Form::Xz => Some("RD_XZ"),
+            Form::Lzma => Some("RD_LZMA"),
+            Form::Bzip2 => Some("RD_BZIP2"),
+            Form::Lz4 => Some("RD_LZ4"),
+            Form::Lzo => Some("RD_LZO"),
         }
     }
 

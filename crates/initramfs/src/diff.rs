@@ -10,7 +10,7 @@ use crate::image::ImageSummary;
 use crate::newc::file_type;
 use crate::read::ImageReader;
 use crate::source::Source;
-use crate::tree::{Name, Node, NodeId, NodeKind, Rules, Tree, TreeEntry};
+use crate::tree::{Name, Node, NodeId, NodeKind, Rules, Tree};
 
 /// The tree of an image, with a digest for the content of each file. Memory grows with the names alone.
 pub struct Snapshot {
@@ -72,9 +72,8 @@ impl Snapshot {
         let mut reader = ImageReader::new(source)?;
         let mut number = 0;
         while let Some(mut entry) = reader.next_entry()?.filter(|_| !stop()) {
-            let (header, link_scope) = (entry.header(), entry.link_scope());
-            tree.apply(&TreeEntry { number, name: entry.name(), header, target: entry.target(), link_scope });
-            if header.file_type() == file_type::REGULAR {
+            tree.apply(&entry.tree_entry(number));
+            if entry.header().file_type() == file_type::REGULAR {
                 let mut digest = Sha256::new();
                 // Data that is not all there is a fault, which the summary has.
                 match entry.pieces(|bytes| digest.update(bytes)) {

@@ -13,7 +13,7 @@ use crate::source::{Source, Window};
 
 /// NULs after every segment, before those that align the next one. An LZ4 legacy segment has no end
 /// mark: `unlz4` in lib/decompress_unlz4.c takes what follows for the size of a block, and stops at 0.
-const SEPARATOR: u64 = 4;
+pub(crate) const SEPARATOR: u64 = 4;
 
 /// A finished segment, or a whole image, to be joined with others.
 #[derive(Clone, Debug, PartialEq, Eq)]

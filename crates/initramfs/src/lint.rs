@@ -9,12 +9,11 @@ mod program;
 use std::collections::HashMap;
 use std::io::{self, Read};
 
-use crate::decompress::Form;
 use crate::error::show;
 use crate::image::ImageSummary;
 use crate::read::ImageReader;
 use crate::source::Source;
-use crate::tree::{Dropped, Node, NodeKind, Outcome, Rules, Tree, TreeEntry};
+use crate::tree::{Dropped, Node, NodeKind, Outcome, Rules, Tree};
 use program::{HEAD, Program};
 
 /// Programs that may stand for one another, one after the other (`exec_binprm` of fs/exec.c).
@@ -65,20 +64,20 @@ pub fn lint<S: Source + Clone>(
     let mut programs = HashMap::new();
     let mut reader = ImageReader::new(image)?;
     let mut number = 0;
-    let mut head = vec![0; HEAD];
+    let mut head = Vec::new();
     while let Some(mut entry) = reader.next_entry()? {
         if cancelled() {
             return Ok(findings.all);
         }
         let header = entry.header();
-        let (name, target, link_scope) = (entry.name(), entry.target(), entry.link_scope());
-        let applied = tree.apply(&TreeEntry { number, name, header, target, link_scope });
+        let applied = tree.apply(&entry.tree_entry(number));
         match applied.outcome {
-            Outcome::Dropped(why) => findings.dropped(name, why),
-            _ if header.mode & 0o111 != 0 && header.size > 0 && target.is_empty() => {
+            Outcome::Dropped(why) => findings.dropped(entry.name(), why),
+            _ if header.mode & 0o111 != 0 && header.size > 0 && entry.target().is_empty() => {
+                head.clear();
                 // Damage is among the problems; what was read before it is looked at.
-                let length = fill(&mut entry, &mut head);
-                programs.insert(number, Program::of(&head[..length]));
+                let _ = (&mut entry).take(HEAD).read_to_end(&mut head);
+                programs.insert(number, Program::of(&head));
             }
             _ => {}
         }
@@ -92,20 +91,6 @@ pub fn lint<S: Source + Clone>(
     findings.others(&archive, init);
     findings.all.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(findings.all)
-}
-
-/// Reads until `buffer` is full or there is no more.
-fn fill(from: &mut impl Read, buffer: &mut [u8]) -> usize {
-    let mut length = 0;
-    while length < buffer.len() {
-        match from.read(&mut buffer[length..]) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-    }
-    length
 }
 
 /// What was read of an archive.
@@ -204,7 +189,7 @@ impl Findings {
         }
         let mut told = Vec::new();
         for segment in &summary.segments {
-            let Some(option) = kernel_option(segment.form).filter(|option| !archive.has(option)) else {
+            let Some(option) = segment.form.kernel_option().filter(|option| !archive.has(option)) else {
                 continue;
             };
             if !told.contains(&option) {
@@ -293,24 +278,16 @@ impl Findings {
     /// Everything else that may be executed and cannot: only a warning, as nobody may ever start it.
     fn others(&mut self, archive: &Archive, init: &[u8]) {
         let first = archive.tree.resolve(init);
-        let mut found: Vec<(Vec<u8>, u64)> = Vec::new();
         archive.tree.walk(|path, name| {
-            if let NodeKind::File { content, .. } = archive.tree.node(name.node).kind
-                && Some(name.node) != first
-                && matches!(
-                    archive.programs.get(&content),
-                    Some(Program::Script { .. } | Program::Elf { loader: Some(_), .. })
-                )
-            {
-                found.push((path.to_vec(), content));
+            let node = archive.tree.node(name.node);
+            let needs = matches!(
+                archive.program(node),
+                Some(Program::Script { .. } | Program::Elf { loader: Some(_), .. })
+            );
+            if needs && Some(name.node) != first {
+                self.chain(archive, &Start { path, severity: Severity::Warning }, node, 0);
             }
         });
-        for (path, _) in found {
-            if let Some(id) = archive.tree.find(&path) {
-                let start = Start { path: &path, severity: Severity::Warning };
-                self.chain(archive, &start, archive.tree.node(id), 0);
-            }
-        }
     }
 
     /// A program, and what it needs to be started.
@@ -448,17 +425,3 @@ const MACHINES: &[(&str, &[u16])] = &[
     ("PPC64", &[21, 20]),
     ("S390", &[22]),
 ];
-
-/// The option that lets the kernel unpack a form (usr/Kconfig).
-fn kernel_option(form: Form) -> Option<&'static str> {
-    match form {
-        Form::Plain | Form::Unsupported(_) => None,
-        Form::Gzip => Some("RD_GZIP"),
-        Form::Zstd => Some("RD_ZSTD"),
-        Form::Xz => Some("RD_XZ"),
-        Form::Lzma => Some("RD_LZMA"),
-        Form::Bzip2 => Some("RD_BZIP2"),
-        Form::Lz4 => Some("RD_LZ4"),
-        Form::Lzo => Some("RD_LZO"),
-    }
-}

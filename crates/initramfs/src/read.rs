@@ -12,7 +12,7 @@ use crate::manifest::PATH_MAX;
 use crate::newc::{ALIGNMENT, HEADER_SIZE, Header, MAGIC, MAGIC_CHECKSUM, MAGIC_OLD, TRAILER, file_type};
 use crate::problem::{Fault, Problem};
 use crate::source::{Source, Window};
-use crate::write::EARLY;
+use crate::write::is_early;
 
 pub use entry::{CopyError, ImageEntry};
 
@@ -390,7 +390,7 @@ impl<S: Source + Clone> ImageReader<S> {
     /// Marks the segment in which the kernel would find early files: one of the plain ones at the start.
     fn note_early(&mut self) {
         let all_plain = self.summary.segments.iter().all(|segment| segment.form == Form::Plain);
-        if all_plain && EARLY.iter().any(|early| self.name.starts_with(early)) {
+        if all_plain && is_early(&self.name) {
             self.with_segment(|segment| segment.early = true);
         }
     }

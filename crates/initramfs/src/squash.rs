@@ -7,14 +7,11 @@ use std::path::Path;
 
 use crate::compression::{Compression, Encoder};
 use crate::error::{Error, Result};
-use crate::image::SegmentSummary;
+use crate::image::{SEPARATOR, SegmentSummary};
 use crate::newc::{Header, align, file_type};
 use crate::read::{ImageEntry, ImageReader};
-use crate::tree::{NodeId, NodeKind, Rules, Tree, TreeEntry};
-use crate::write::{ArchiveWriter, Statistics};
-
-/// NULs behind a segment, before those that align: see `write_image`.
-const SEPARATOR: u64 = 4;
+use crate::tree::{NodeId, NodeKind, Rules, Tree};
+use crate::write::{ArchiveWriter, Statistics, cores};
 
 /// Writes what the image in `file` unpacks to as one segment: of each name what the kernel would leave, directories
 /// first. Segments with early files (microcode, ACPI tables) stay in front as they are. `path` is for messages.
@@ -38,8 +35,7 @@ pub fn squash<W: Write>(
         out.write_all(&[0; 8][..(aligned - written) as usize])?;
         written = aligned;
     }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let writer = ArchiveWriter::new(Encoder::new(compression, threads, out)?);
+    let writer = ArchiveWriter::new(Encoder::new(compression, cores(), out)?);
     let mut squash = Squash { writer, tree: &tree, early: early.entries, inode: 0, entries: 0 };
     squash.directories(early.root)?;
     let waiting = squash.contents();
@@ -74,13 +70,7 @@ fn read_tree(file: &File, path: &Path) -> Result<(Tree, Vec<SegmentSummary>, Ear
     let mut root = false;
     let mut number = 0;
     while let Some(entry) = reader.next_entry().map_err(unreadable)? {
-        let applied = tree.apply(&TreeEntry {
-            number,
-            name: entry.name(),
-            header: entry.header(),
-            target: entry.target(),
-            link_scope: entry.link_scope(),
-        });
+        let applied = tree.apply(&entry.tree_entry(number));
         root |= applied.outcome == crate::tree::Outcome::Changed(Tree::ROOT);
         number += 1;
     }
@@ -186,12 +176,6 @@ impl<W: Write> Squash<'_, W> {
             _ => 0,
         };
         self.put(Header { size, ..header }, last)?;
-        let mut buffer = vec![0; (size as usize).min(256 << 10)];
-        loop {
-            match entry.read(&mut buffer)? {
-                0 => return self.writer.pad(),
-                count => self.writer.bytes(&buffer[..count])?,
-            }
-        }
+        self.writer.data(entry)
     }
 }

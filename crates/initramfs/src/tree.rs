@@ -13,7 +13,7 @@ use crate::newc::{Header, file_type};
 pub use node::{Applied, Dropped, Name, Node, NodeId, NodeKind, Outcome};
 
 /// Symbolic links that are followed in one path (`MAXSYMLINKS` in include/linux/namei.h).
-const SYMLINKS_MAX: u32 = 40;
+pub(crate) const SYMLINKS_MAX: u32 = 40;
 
 /// What an entry says, as a [`Tree`] needs it.
 #[derive(Clone, Copy, Debug)]
@@ -475,10 +475,16 @@ pub(crate) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// A name's directories and its last component; `.` where there is none.
 fn split_leaf(name: &[u8]) -> (&[u8], &[u8]) {
     let end = name.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
-    let name = &name[..end];
-    match name.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (&name[..at], &name[at + 1..]),
-        None if name.is_empty() => (b"", b"."),
-        None => (b"", name),
+    match split(&name[..end]) {
+        (b"", b"") => (b"", b"."),
+        parts => parts,
+    }
+}
+
+/// A path's directory and its last component.
+pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(at) => (&path[..at], &path[at + 1..]),
+        None => (b"", path),
     }
 }

@@ -22,11 +22,9 @@ use crate::manifest::{Content, Entry, Kind};
 use crate::newc::{Header, file_type};
 use crate::read::ImageEntry;
 use crate::source::Source;
-use crate::tree::{
-    Applied, Node, NodeId, NodeKind, Outcome, Rules, Tree, TreeEntry, kernel_name, plain_path,
-};
+use crate::tree::{Applied, Node, NodeId, NodeKind, Outcome, Rules, Tree, kernel_name, plain_path, split};
 use disk::Settled;
-use folder::{Folder, split};
+use folder::Folder;
 
 pub use glob::Pattern;
 pub use only::Only;
@@ -148,14 +146,7 @@ impl Unpacker {
         let (name, header) = (entry.name().to_vec(), entry.header());
         let number = self.number;
         self.number += 1;
-        let target = entry.target().to_vec();
-        let applied = self.tree.apply(&TreeEntry {
-            number,
-            name: &name,
-            header,
-            target: &target,
-            link_scope: entry.link_scope(),
-        });
+        let applied = self.tree.apply(&entry.tree_entry(number));
         let path = plain_path(&name);
         let Some(on_disk) = self.on_disk(&path, entry) else { return Ok(()) };
         let ours = on_disk != path || (applied.existed && !self.kept.contains(&path));

@@ -53,7 +53,7 @@ pub struct Packer {
 impl Packer {
     /// Compressed so, on as many threads as this process may use cores.
     pub fn new(compression: Compression) -> Packer {
-        Packer { compression, threads: std::thread::available_parallelism().map_or(1, usize::from) }
+        Packer { compression, threads: cores() }
     }
 
     /// The same, but compressing on so many threads, at least 1. The bytes are the same.
@@ -88,11 +88,21 @@ impl Packer {
 
 /// Directories whose files the kernel reads before it unpacks anything (`find_cpio_data` in
 /// lib/earlycpio.c; its callers in arch/x86/kernel/cpu/microcode and drivers/acpi/tables.c).
-pub(crate) const EARLY: [&[u8]; 2] = [b"kernel/x86/microcode/", b"kernel/firmware/acpi/"];
+const EARLY: [&[u8]; 2] = [b"kernel/x86/microcode/", b"kernel/firmware/acpi/"];
+
+/// Whether the kernel reads a file of this name before it unpacks anything.
+pub(crate) fn is_early(name: &[u8]) -> bool {
+    EARLY.iter().any(|early| name.starts_with(early))
+}
+
+/// As many threads as this process may use cores.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
 
 fn refuse_early(entries: &[Planned]) -> Result<()> {
     for entry in entries {
-        if EARLY.iter().any(|early| entry.name.starts_with(early)) {
+        if is_early(entry.name) {
             let why = "the kernel looks for this before it can decompress; put it into a segment of its own \
                        with compression none, first in the image";
             return Err(Error::Value { path: show(entry.name), why: why.into() });
@@ -194,6 +204,21 @@ impl<W: Write> ArchiveWriter<W> {
         self.out.write_all(bytes)?;
         self.count += bytes.len() as u64;
         Ok(())
+    }
+
+    /// All the data of an entry that is read elsewhere, and what pads it.
+    pub(crate) fn data(&mut self, from: &mut impl Read) -> Result<()> {
+        self.buffer.resize(SMALL_FILE, 0);
+        loop {
+            let read = match from.read(&mut self.buffer) {
+                Ok(0) => return self.pad(),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            self.out.write_all(&self.buffer[..read])?;
+            self.count += read as u64;
+        }
     }
 
     /// NULs up to where the next header may stand.

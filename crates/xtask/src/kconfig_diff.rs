@@ -140,8 +140,7 @@ fn run_tree(options: &Options, tree: &Tree, cancel: &Cancel) -> Result<Report> {
     };
     let scratch = absolute(&options.scratch)?.join(format!("{}-{}", tree.version, &tree.digest[..8]));
     let referee = Referee::build(tree, &scratch, cancel)?;
-    let environments: Vec<_> =
-        architectures.iter().map(|it| tree.environment(it, &scratch, cancel)).collect::<Result<_>>()?;
+    let environments = tree.environments(&architectures, &scratch, cancel)?;
     let results =
         scratch.join(format!("results-{}.jsonl", &key(tree, &referee, &environments, &other)?[..8]));
     let ground = Ground {

@@ -134,7 +134,7 @@ fn run_in(options: &Options, tree: &Tree, scratch: &Path, folder: &Path, cancel:
         .iter()
         .find(|it| it.name == options.arch)
         .ok_or_else(|| Error::input(format!("no ARCH {} in this tree", options.arch)))?;
-    let environment = tree.environment(architecture, scratch, cancel)?;
+    let environment = tree.environments(std::slice::from_ref(architecture), scratch, cancel)?.remove(0);
     let server = Server::start(&referee.many, &environment, &folder.join("server"), cancel)?
         .ok_or_else(|| Error::failed("the C tool cannot read this tree"))?;
     let mut conf = Conf { server, environment, folder: folder.to_path_buf() };

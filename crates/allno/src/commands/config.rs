@@ -5,7 +5,7 @@ mod need;
 mod table;
 mod world;
 
-pub use world::{Wishes, read_config};
+pub use world::read_config;
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use explain::{Resolved, Unknown};
 use kconfig::SymbolId;
 use serde_json::json;
 
-use self::world::{World, resolve};
+use self::world::{Wishes, World, resolve, wishes_of};
 use super::{Answer, Context};
 use crate::arguments::{Config, ConfigDiff, ConfigQuestion, ConfigShow, ConfigWhy};
 use crate::output;
@@ -124,7 +124,7 @@ fn sides(context: &Context, arguments: &ConfigDiff) -> Result<(World, Wishes, Op
     let wishes = |side: &PathBuf, is_worlds: bool| -> Result<Option<Wishes>> {
         match (is_worlds, is_spec(side)) {
             (true, _) => Ok(None),
-            (false, false) => read_config(side).map(Some),
+            (false, false) => wishes_of(side).map(Some),
             (false, true) => {
                 let other = World::of_spec(context, Some(side.clone()), None)?;
                 if other.version != world.version {

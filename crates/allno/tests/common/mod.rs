@@ -154,6 +154,11 @@ pub fn usual_store() -> PathBuf {
         .expect("a store")
 }
 
+/// Where compiled objects are kept: also for stores of a test's own, where it is not about compiling.
+pub fn compiler_cache() -> PathBuf {
+    std::env::var_os("CCACHE_DIR").map_or_else(|| usual_store().join("caches/ccache"), PathBuf::from)
+}
+
 /// A field of a JSON object that holds a path.
 pub fn path(value: &Value, name: &str) -> PathBuf {
     PathBuf::from(value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::common::{referee, usual_store};
+use crate::common::{compiler_cache, referee};
 use crate::tree::{allno_conf, both, linux_6_12, plain_environment, run};
 
 const BUILD_LIMIT: Duration = Duration::from_secs(45 * 60);
@@ -24,9 +24,7 @@ impl Build {
         command.env_clear().envs(plain_environment()).envs(environment.iter().copied());
         command.env("KBUILD_BUILD_TIMESTAMP", "Sat Nov 14 12:56:01 UTC 2026");
         command.envs([("KBUILD_BUILD_USER", "a"), ("KBUILD_BUILD_HOST", "b"), ("KBUILD_BUILD_VERSION", "1")]);
-        if std::env::var_os("CCACHE_DIR").is_none() {
-            command.env("CCACHE_DIR", usual_store().join("caches/ccache"));
-        }
+        command.env("CCACHE_DIR", compiler_cache());
         command.arg("-C").arg(&self.source).arg(format!("O={}", self.objects.display()));
         command.args(["ARCH=x86_64", &format!("CC={}", compiler())]).args(words);
         let output = run(&mut command, BUILD_LIMIT);

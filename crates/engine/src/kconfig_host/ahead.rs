@@ -44,17 +44,24 @@ impl Stamp {
 type Files = HashMap<PathBuf, Option<(Stamp, Vec<u8>)>>;
 
 /// Files read so far, and the thread that reads more.
-#[derive(Default)]
 pub(super) struct Ahead {
+    /// Where names of `source` lines start from.
+    tree: PathBuf,
+    environment: Arc<Environment>,
     files: Arc<Mutex<Files>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Ahead {
-    /// The content of the Kconfig file at `path`; the first one sets the thread off, which looks for what it sources in
-    /// `tree`.
-    pub fn read(&mut self, path: &Path, tree: &Path, environment: &Arc<Environment>) -> io::Result<Vec<u8>> {
+    /// Nothing is read yet. What files source is looked for in `tree`.
+    pub fn new(tree: PathBuf, environment: Arc<Environment>) -> Ahead {
+        let (files, stop, thread) = Default::default();
+        Ahead { tree, environment, files, stop, thread }
+    }
+
+    /// The content of the Kconfig file at `path`; the first one sets the thread off.
+    pub fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
         let known = lock(&self.files).insert(path.to_path_buf(), None).flatten();
         if let Some((stamp, content)) = known
             && stamp == Stamp::of(&path.metadata()?)
@@ -66,8 +73,8 @@ impl Ahead {
             let reader = Reader {
                 files: Arc::clone(&self.files),
                 stop: Arc::clone(&self.stop),
-                tree: tree.to_path_buf(),
-                environment: Arc::clone(environment),
+                tree: self.tree.clone(),
+                environment: Arc::clone(&self.environment),
             };
             let first = sourced_in(&content);
             // Without a thread the files are read as they are asked for.
@@ -159,8 +166,8 @@ mod tests {
         tree
     }
 
-    fn environment() -> Arc<Environment> {
-        Arc::new([("SRCARCH", "x86")].into_iter().collect())
+    fn ahead_in(tree: &Path) -> Ahead {
+        Ahead::new(tree.to_path_buf(), Arc::new([("SRCARCH", "x86")].into_iter().collect()))
     }
 
     #[test]
@@ -172,8 +179,8 @@ mod tests {
             ),
             ("arch/x86/Kconfig", "\tsource \"Kconfig\"\nconfig A\n"),
         ]);
-        let mut ahead = Ahead::default();
-        ahead.read(&tree.path().join("Kconfig"), tree.path(), &environment()).unwrap();
+        let mut ahead = ahead_in(tree.path());
+        ahead.read(&tree.path().join("Kconfig")).unwrap();
         ahead.thread.take().unwrap().join().unwrap();
         let mut known: Vec<PathBuf> = ahead.files.lock().unwrap().keys().cloned().collect();
         known.sort();
@@ -184,12 +191,12 @@ mod tests {
     fn a_file_that_changed_is_read_again() {
         let tree = tree(&[("Kconfig", "config A\n")]);
         let path = tree.path().join("Kconfig");
-        let mut ahead = Ahead::default();
-        assert_eq!(ahead.read(&path, tree.path(), &environment()).unwrap(), b"config A\n");
+        let mut ahead = ahead_in(tree.path());
+        assert_eq!(ahead.read(&path).unwrap(), b"config A\n");
         std::fs::write(tree.path().join("new"), "config B\n").unwrap();
         std::fs::rename(tree.path().join("new"), &path).unwrap();
-        assert_eq!(ahead.read(&path, tree.path(), &environment()).unwrap(), b"config B\n");
+        assert_eq!(ahead.read(&path).unwrap(), b"config B\n");
         std::fs::remove_file(&path).unwrap();
-        assert!(ahead.read(&path, tree.path(), &environment()).is_err());
+        assert!(ahead.read(&path).is_err());
     }
 }

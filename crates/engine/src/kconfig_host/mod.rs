@@ -110,6 +110,8 @@ impl LiveHost {
             started: Vec::new(),
             out_of_memory: None,
         };
+        let tree = folder.join(environment.filled("srctree").unwrap_or_default());
+        let ahead = Mutex::new(Ahead::new(tree, Arc::clone(&environment)));
         Ok(LiveHost {
             folder,
             environment,
@@ -118,7 +120,7 @@ impl LiveHost {
             began: now(),
             errors: Box::new(|_| {}),
             state: Mutex::new(state),
-            ahead: Mutex::default(),
+            ahead,
         })
     }
 
@@ -289,9 +291,7 @@ impl Host for LiveHost {
         if !is_kconfig {
             return read_file(&path);
         }
-        let tree = self.folder.join(self.environment.filled("srctree").unwrap_or_default());
-        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        ahead.read(&path, &tree, &self.environment)
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).read(&path)
     }
 
     fn environment(&self, name: &str) -> Option<String> {

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
+use crate::image::SEPARATOR;
 use crate::newc::align;
 
 /// First bytes of the mark: neither a NUL nor what a segment begins with (`compressed_formats` in
@@ -17,8 +18,6 @@ use crate::newc::align;
 const MARK: [u8; 8] = *b"ALLNO\xff<+";
 /// Bytes of the mark: the old length, little-endian, behind its first 8. No segment is shorter.
 const MARK_SIZE: usize = 16;
-/// NULs before and behind a segment, before those that align: see `write_image`.
-const SEPARATOR: u64 = 4;
 
 /// Where a segment goes in an archive of this length.
 pub(crate) fn place(length: u64) -> u64 {

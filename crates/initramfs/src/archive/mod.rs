@@ -24,16 +24,15 @@ use crate::list::List;
 use crate::manifest::{Content, Entry, Kind};
 use crate::newc::{Header, file_type};
 use crate::plan::plan;
+use crate::problem::Problem;
 use crate::read::ImageReader;
 use crate::source::Source;
-use crate::tree::components;
-use crate::write::{ArchiveWriter, EARLY};
+use crate::tree::{SYMLINKS_MAX, components};
+use crate::write::{ArchiveWriter, is_early};
 
 /// Content up to this size is appended as it is: to compress it would make the kernel's decompressor start for
 /// less than a few pages.
 const PLAIN_MAX: u64 = 16 << 10;
-/// Symbolic links that are followed in one path (`MAXSYMLINKS` in include/linux/namei.h).
-const SYMLINKS_MAX: u32 = 40;
 
 /// An archive that is open for changes and locked against other such commands (flock(2)).
 pub struct Archive {
@@ -255,13 +254,13 @@ impl Archive {
         list.push(place, entry)?;
         let large = list.entries().any(|(_, entry)| size_of(entry) > PLAIN_MAX);
         let form = old.filter(|_| large).map_or(Form::Plain, |old| old.place.form);
-        let compression = compression_of(form).unwrap_or(Compression::None);
+        let compression = form.compression().unwrap_or(Compression::None);
         let length =
             self.file.metadata().map_err(|source| Error::Read { path: self.path.clone(), source })?.len();
         let (headers, end) = append_list(&self.file, length, &list, compression)?;
         // What has been written counts; an index that cannot follow is of an archive that is no longer there.
         let start = append::place(length);
-        let form = form_of(compression);
+        let form = compression.form();
         let base = if form == Form::Plain { start } else { 0 };
         let changes = list.entries().zip(headers).map(|((name, entry), (header, at))| {
             let target = if let Kind::Symlink(target) = &entry.kind { target.clone() } else { Vec::new() };
@@ -333,10 +332,6 @@ fn missing_parents(archive: &Archive, name: &[u8]) -> Result<Vec<Vec<u8>>> {
     Ok(missing)
 }
 
-fn is_early(name: &[u8]) -> bool {
-    EARLY.iter().any(|early| name.starts_with(early))
-}
-
 fn type_of(kind: &Kind) -> u32 {
     match kind {
         Kind::Directory => file_type::DIRECTORY,
@@ -357,19 +352,9 @@ fn size_of(entry: &Entry) -> u64 {
     }
 }
 
-/// How a segment of a form is written again, where this crate writes the form.
-pub(crate) fn compression_of(form: Form) -> Option<Compression> {
-    crate::COMPRESSIONS.into_iter().find(|compression| compression.name() == form.name())
-}
-
-fn form_of(compression: Compression) -> Form {
-    match compression {
-        Compression::None => Form::Plain,
-        Compression::Gzip { .. } => Form::Gzip,
-        Compression::Zstd { .. } => Form::Zstd,
-        Compression::Xz { .. } => Form::Xz,
-        Compression::Lz4 => Form::Lz4,
-    }
+/// An archive that the kernel would stop in: what is appended behind that would never be read.
+fn stops(path: &Path, stop: &Problem) -> Error {
+    problem(path, &format!("cannot be changed: the kernel would stop at {stop}; pack it again"))
 }
 
 fn problem(path: &Path, why: &str) -> Error {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::append::cut_append;
 use super::index::{Found, Place};
-use super::rewrite::tree_entry;
+use super::stops;
 use crate::decompress::Form;
 use crate::error::{Error, Result};
 use crate::newc::Header;
@@ -23,7 +23,7 @@ pub(crate) fn read_names(file: &File, path: &Path) -> Result<(Vec<(Vec<u8>, Foun
     while let Some(entry) = reader.next_entry().map_err(unreadable)? {
         let segment = entry.summary().segments[entry.segment()];
         places.push(Place { segment: segment.offset, form: segment.form, entry: entry.offset() });
-        tree.apply(&tree_entry(&entry, places.len() as u64 - 1));
+        tree.apply(&entry.tree_entry(places.len() as u64 - 1));
     }
     let summary = reader.into_summary();
     let mut repaired = None;
@@ -31,8 +31,7 @@ pub(crate) fn read_names(file: &File, path: &Path) -> Result<(Vec<(Vec<u8>, Foun
         let unknown = matches!(stop.fault, Fault::NoMagic) && stop.inside.is_none();
         let cut = if unknown { cut_append(file, stop.offset).map_err(unreadable)? } else { None };
         let Some(old_length) = cut else {
-            let why = format!("cannot be changed: the kernel would stop at {stop}; pack it again");
-            return Err(Error::Archive { path: path.into(), why });
+            return Err(stops(path, stop));
         };
         let length = file.metadata().map_err(unreadable)?.len();
         file.set_len(old_length)?;

@@ -6,21 +6,18 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::names::{names_of, read_names};
-use super::{Found, Part, compression_of, is_early, problem};
+use super::{Found, Part, problem, stops};
 use crate::compression::{Compression, Encoder};
 use crate::error::{Error, Result, show};
-use crate::image::SegmentSummary;
+use crate::image::{SEPARATOR, SegmentSummary};
 use crate::list::List;
 use crate::manifest::Entry;
 use crate::newc::{Header, align, file_type};
 use crate::plan::plan;
 use crate::read::{ImageEntry, ImageReader};
 use crate::scratch::Scratch;
-use crate::tree::{NodeId, NodeKind, Outcome, Rules, Tree, TreeEntry, components};
-use crate::write::ArchiveWriter;
-
-/// NULs behind a segment, before those that align: see `write_image`.
-const SEPARATOR: u64 = 4;
+use crate::tree::{NodeId, NodeKind, Outcome, Rules, Tree, components, split};
+use crate::write::{ArchiveWriter, cores, is_early};
 
 /// Writes the archive anew without `name` and what is below it, and with `entry` in its place where one is given.
 /// The numbers of the segments that changed, from 1. The archive is replaced by a rename: after an error it is what
@@ -136,7 +133,7 @@ fn find(file: &File, path: &Path, name: &[u8], keeps_below: bool) -> Result<Sear
         if goes {
             hits.push(Hit { segment, entry: in_segment, itself: standing.itself });
         }
-        let applied = tree.apply(&tree_entry(&entry, number));
+        let applied = tree.apply(&entry.tree_entry(number));
         if let (true, Outcome::Changed(node)) = (goes, applied.outcome) {
             let node = tree.node(node);
             // It changed the file for all its names.
@@ -149,23 +146,9 @@ fn find(file: &File, path: &Path, name: &[u8], keeps_below: bool) -> Result<Sear
     }
     let summary = reader.into_summary();
     if let Some(stop) = summary.stopped_at() {
-        let why = format!("cannot be changed: the kernel would stop at {stop}; pack it again");
-        return Err(problem(path, &why));
+        return Err(stops(path, stop));
     }
     Ok(Search { segments: summary.segments, hits, names: names_of(&tree, &[]) })
-}
-
-pub(crate) fn tree_entry<'a>(
-    entry: &'a ImageEntry<'_, impl crate::Source + Clone>,
-    number: u64,
-) -> TreeEntry<'a> {
-    TreeEntry {
-        number,
-        name: entry.name(),
-        header: entry.header(),
-        target: entry.target(),
-        link_scope: entry.link_scope(),
-    }
 }
 
 /// How an entry's name stands to the wanted one.
@@ -200,13 +183,6 @@ fn is_within(tree: &Tree, mut at: NodeId, directory: NodeId) -> bool {
     true
 }
 
-fn split(name: &[u8]) -> (&[u8], &[u8]) {
-    match name.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (&name[..at], &name[at + 1..]),
-        None => (b"", name),
-    }
-}
-
 /// An entry of a segment, apart from its data.
 struct Seen {
     header: Header,
@@ -237,9 +213,8 @@ fn write_segment(
     if insert.is_none() && surgery.removed.len() == surgery.seen.len() {
         return Ok(0);
     }
-    let compression = compression_of(segment.form).unwrap_or(Compression::None);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut writer = ArchiveWriter::new(Encoder::new(compression, threads, out)?);
+    let compression = segment.form.compression().unwrap_or(Compression::None);
+    let mut writer = ArchiveWriter::new(Encoder::new(compression, cores(), out)?);
     let mut reader = ImageReader::new(part)?;
     let (mut number, mut scope) = (0, 0);
     while let Some(mut entry) = reader.next_entry()? {
@@ -328,14 +303,7 @@ impl Surgery {
         let link_count = self.link_counts.get(&written_as).copied().unwrap_or(header.link_count);
         // The sum of a header with one is left out: the magic that goes with it is not written.
         writer.header(Header { size, link_count, checksum: 0, ..*header }, name)?;
-        let mut buffer = vec![0; (size as usize).min(256 << 10)];
-        loop {
-            match entry.read(&mut buffer)? {
-                0 => break,
-                count => writer.bytes(&buffer[..count])?,
-            }
-        }
-        writer.pad()
+        writer.data(entry)
     }
 
     /// The directories of a name that stood further behind and now comes at `place`.

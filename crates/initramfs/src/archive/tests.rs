@@ -15,7 +15,7 @@ fn meaning(bytes: &[u8]) -> Meaning {
     while let Some(mut entry) = reader.next_entry().unwrap() {
         let number = contents.len() as u64;
         let target = entry.target().to_vec();
-        let applied = tree.apply(&rewrite::tree_entry(&entry, number));
+        let applied = tree.apply(&entry.tree_entry(number));
         assert!(
             !matches!(applied.outcome, crate::Outcome::Dropped(_)),
             "{:?}: {applied:?}",

@@ -1,7 +1,7 @@
 //! What kind of program a file is, by its first bytes, as execve(2) goes by them.
 
 /// So much of a file is looked at: an ELF file's headers and the name of its loader stand at its beginning.
-pub(super) const HEAD: usize = 8 << 10;
+pub(super) const HEAD: u64 = 8 << 10;
 /// What execve looks at of a script (`BINPRM_BUF_SIZE` in include/uapi/linux/binfmts.h).
 const LINE_MAX: usize = 256;
 
@@ -117,7 +117,9 @@ mod tests {
     #[test]
     fn this_tests_own_file() {
         let own = std::fs::read("/proc/self/exe").unwrap();
-        let Program::Elf { wide, loader, .. } = Program::of(&own[..HEAD]) else { panic!("no ELF file") };
+        let Program::Elf { wide, loader, .. } = Program::of(&own[..HEAD as usize]) else {
+            panic!("no ELF file")
+        };
         assert_eq!(wide, cfg!(target_pointer_width = "64"));
         assert!(std::path::Path::new(std::str::from_utf8(&loader.unwrap()).unwrap()).exists());
     }

@@ -11,6 +11,7 @@ use crate::decompress::Broken;
 use crate::image::ImageSummary;
 use crate::newc::Header;
 use crate::source::Source;
+use crate::tree::TreeEntry;
 
 /// An entry at which an [`ImageReader`] stands. Read from it, it gives the entry's data: a file's content
 /// (one with several names has it at one of them) or a symbolic link's target, of exactly the size in its
@@ -54,6 +55,12 @@ impl<S: Source + Clone> ImageEntry<'_, S> {
     /// type: a trailer makes the kernel forget the links.
     pub fn link_scope(&self) -> u64 {
         self.current().link_scope
+    }
+
+    /// What a [`Tree`](crate::Tree) needs of it. `number`: its own, counted over the whole image.
+    pub fn tree_entry(&self, number: u64) -> TreeEntry<'_> {
+        let (header, link_scope) = (self.header(), self.link_scope());
+        TreeEntry { number, name: self.name(), header, target: self.target(), link_scope }
     }
 
     /// The byte of the source at which the rest of its data stands, in a plain segment: it can be copied

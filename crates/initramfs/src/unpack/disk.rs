@@ -9,13 +9,12 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::folder::split;
 use super::{Owners, Place, Unpacker, is_linked, mode_on_disk, refusal};
 use crate::error::{Error, Result};
 use crate::newc::Header;
 use crate::read::{CopyError, ImageEntry};
 use crate::source::Source;
-use crate::tree::{Applied, NodeId, NodeKind, Outcome, plain_path};
+use crate::tree::{Applied, NodeId, NodeKind, Outcome, plain_path, split};
 
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -109,20 +109,13 @@ impl Folder {
     }
 }
 
-/// A path's directory and its last component.
-pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (&path[..at], &path[at + 1..]),
-        None => (b"", path),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::tree::split;
 
     #[test]
     fn nothing_outside_is_opened_by_either_way() {

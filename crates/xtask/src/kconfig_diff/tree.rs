@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use base::{Cancel, Context, Error, Result};
-use engine::kconfig_host::Environment;
+use engine::kconfig_host::{Environment, LiveHost, tree_environment};
 
 use super::hash::Hash;
 
@@ -104,32 +104,43 @@ impl Tree {
         Ok(found)
     }
 
-    /// The environment in which the kernel's Makefile starts `conf`, with the host's gcc and binutils whatever the architecture:
-    /// of this process's environment only what compilers and interpreters need to be found goes in. `folder`: where it will run.
+    /// The environments in which the kernel's Makefile starts `conf` for these architectures, with the host's gcc and binutils
+    /// whatever the architecture: of this process's environment only what compilers and interpreters need to be found goes in.
+    /// `folder`: where it will run.
     ///
     /// # Errors
     /// The tree has no such architecture; gcc does not answer.
-    pub fn environment(
+    pub fn environments(
         &self,
-        architecture: &Architecture,
+        architectures: &[Architecture],
         folder: &Path,
         cancel: &Cancel,
-    ) -> Result<Vec<(String, String)>> {
+    ) -> Result<Vec<Vec<(String, String)>>> {
         let base: Environment = ["PATH", "HOME", "RUSTUP_HOME", "CARGO_HOME"]
             .iter()
             .filter_map(|name| Some((*name, std::env::var_os(name)?)))
             .collect();
         // An empty prefix keeps an architecture's Makefile from looking for compilers of its own.
         let variables = [("CROSS_COMPILE".to_string(), String::new())];
-        let tree = engine::kconfig_host::Tree {
-            source: &self.path,
-            objects: folder,
-            arch: &architecture.name,
-            variables: &variables,
+        // It remembers what the compilers said: they are asked once for all architectures.
+        let asked =
+            LiveHost::new(folder, base, cancel).context(|| format!("cannot work in {}", folder.display()))?;
+        let mut ask = |command: &str| {
+            let output = asked.answer(command).context(|| format!("cannot run {command}"))?;
+            Ok(String::from_utf8_lossy(&output).into_owned())
         };
-        let host = engine::kconfig_host::tree_host(&tree, base, None, cancel)?;
         let text = |value: &OsStr| value.to_string_lossy().into_owned();
-        Ok(host.variables().iter().map(|(name, value)| (text(name), text(value))).collect())
+        let of = |architecture: &Architecture| {
+            let tree = engine::kconfig_host::Tree {
+                source: &self.path,
+                objects: folder,
+                arch: &architecture.name,
+                variables: &variables,
+            };
+            let made = tree_environment(&tree, asked.variables(), &mut ask)?;
+            Ok(made.iter().map(|(name, value)| (text(name), text(value))).collect())
+        };
+        architectures.iter().map(of).collect()
     }
 }
 

@@ -49,7 +49,7 @@ impl World {
 
     /// The kernel of a spec; a `.config` takes the place of its requests.
     pub fn of_spec(context: &Context, spec: Option<PathBuf>, config: Option<&Path>) -> Result<World> {
-        let file = config.map(read_config).transpose()?;
+        let file = config.map(wishes_of).transpose()?;
         let (session, spec) = context.session(&Spec { spec })?;
         let (source, requests) = kernel_of(&session, &spec)?;
         let toolchain = Toolchain::find(&session)?;
@@ -63,7 +63,7 @@ impl World {
 
     fn of_tree(context: &Context, tree: &Path, of: &ConfigOf) -> Result<World> {
         let config = of.config.clone().unwrap_or_else(|| tree.join(DOT_CONFIG));
-        let wishes = read_config(&config)?;
+        let wishes = wishes_of(&config)?;
         if !tree.join("Kconfig").is_file() {
             return Err(Error::input(format!("{} is no kernel source: it has no Kconfig", tree.display()))
                 .hint("allno config show --tree DIR --config FILE"));
@@ -103,8 +103,13 @@ pub fn resolve<'m>(context: &Context, model: &'m Model, wishes: &Wishes) -> Reso
     resolved
 }
 
-/// Reads a `.config`; its places go by the name it was given.
-pub fn read_config(path: &Path) -> Result<Wishes> {
+/// The wishes of a `.config`.
+pub fn wishes_of(path: &Path) -> Result<Wishes> {
+    read_config(path).map(|(name, text)| Wishes::File(name, text))
+}
+
+/// Reads a `.config`: the name it was given, by which its places go, and its content.
+pub fn read_config(path: &Path) -> Result<(String, Vec<u8>)> {
     let shown = path.display().to_string();
     let wrong = |cause: String| Error::input(format!("cannot read the configuration {shown}")).note(cause);
     let mut text = Vec::new();
@@ -113,5 +118,5 @@ pub fn read_config(path: &Path) -> Result<Wishes> {
     if text.len() as u64 > LARGEST {
         return Err(wrong(format!("it is larger than {} MiB: no .config is", LARGEST >> 20)));
     }
-    Ok(Wishes::File(shown, text))
+    Ok((shown, text))
 }

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use base::{Error, Result};
-use initramfs::{ImageReader, NodeKind, Rules, Tree, TreeEntry};
+use initramfs::{ImageReader, NodeKind, Rules, Tree};
 
 use super::ls::type_word;
 use super::{Out, faults, list_command, shown, unreadable};
@@ -21,9 +21,7 @@ pub fn run(context: &Context, arguments: &InitramfsCat) -> Result<Answer> {
     let mut reader = ImageReader::new(source.clone()).map_err(unreadable)?;
     while let Some(entry) = reader.next_entry().map_err(unreadable)? {
         context.cancel.check()?;
-        let (name, target) = (entry.name(), entry.target());
-        let (header, link_scope) = (entry.header(), entry.link_scope());
-        tree.apply(&TreeEntry { number, name, header, target, link_scope });
+        tree.apply(&entry.tree_entry(number));
         number += 1;
     }
     let fault = faults(archive, reader.summary()).map(|error| error.hint(list_command(archive)));

@@ -3,13 +3,14 @@
 use std::os::unix::ffi::OsStrExt;
 
 use base::Result;
+use engine::lint::option_in;
 use initramfs::{Finding, Severity};
-use kconfig::{DotConfig, Value as OptionValue};
+use kconfig::DotConfig;
 use serde_json::json;
 
 use super::{odd_bytes, shown, text, unreadable};
 use crate::arguments::InitramfsLint;
-use crate::commands::config::{Wishes, read_config};
+use crate::commands::config::read_config;
 use crate::commands::{Answer, Context};
 use crate::terminal::{Look, Style};
 
@@ -17,14 +18,8 @@ use crate::terminal::{Look, Style};
 pub fn run(context: &Context, arguments: &InitramfsLint) -> Result<Answer> {
     let archive = &arguments.archive;
     let config = arguments.config.as_deref().map(read_config).transpose()?;
-    let config = config.map(|wishes| match wishes {
-        Wishes::File(_, text) => DotConfig::parse(&String::from_utf8_lossy(&text)),
-        Wishes::Requests(_) => DotConfig::parse(""),
-    });
-    let option = |name: &str| {
-        let value = config.as_ref()?.value(name);
-        (value != OptionValue::No).then(|| value.to_string())
-    };
+    let config = config.map(|(_, text)| DotConfig::parse(&String::from_utf8_lossy(&text)));
+    let option = |name: &str| option_in(config.as_ref()?, name);
     let source = super::source::open(archive, &context.cancel)?;
     let options: Option<initramfs::Options> = if config.is_some() { Some(&option) } else { None };
     let init = arguments.rdinit.as_bytes();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base::{Error, Result};
 use initramfs::newc::{Header, file_type};
-use initramfs::{Dropped, ImageReader, ImageSummary, Outcome, Rules, Tree, TreeEntry};
+use initramfs::{Dropped, ImageReader, ImageSummary, Outcome, Rules, Tree};
 use serde_json::{Value, json};
 
 use super::{Out, faults, odd_bytes, problems_object, segment_line, shown, text, unreadable};
@@ -91,15 +91,13 @@ impl Listing {
         while let Some(entry) = reader.next_entry().map_err(unreadable)? {
             context.cancel.check()?;
             let number = entries.len() as u64;
-            let (header, link_scope) = (entry.header(), entry.link_scope());
-            let (name, target) = (entry.name(), entry.target());
-            let applied = tree.apply(&TreeEntry { number, name, header, target, link_scope });
+            let applied = tree.apply(&entry.tree_entry(number));
             let fate = match applied.outcome {
                 Outcome::Dropped(why) => Fate::Dropped(why),
                 _ => Fate::Stands,
             };
             let (segment, offset) = (entry.segment(), entry.offset());
-            let (name, target) = (name.into(), target.into());
+            let (header, name, target) = (entry.header(), entry.name().into(), entry.target().into());
             entries.push(Listed { segment, offset, header, name, target, fate });
             if let Some(replaced) = applied.replaced.and_then(|number| entries.get_mut(number as usize)) {
                 replaced.fate = Fate::Replaced(number as usize);

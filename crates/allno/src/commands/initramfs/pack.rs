@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base::{Context as _, Error, Result, Size, Snippet};
 use initramfs::{Compression, Error as Refusal, List, Packer, ScanOptions, Statistics};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, Context, shown, text};
 use crate::arguments::{InitramfsForm, InitramfsPack};
@@ -33,16 +33,22 @@ pub fn run(context: &Context, arguments: &InitramfsPack) -> Result<Answer> {
     ] {
         tell(context, names, what);
     }
-    let object = json!({
-        "archive": arguments.output.to_string_lossy(),
+    let mut object = object(&arguments.output, &statistics, compression);
+    for (key, names) in [("added", &listed.added), ("removed", &listed.removed)] {
+        object[key] = names.iter().map(|name| text(name)).collect();
+    }
+    Answer::new(context.global, &object, || line(&arguments.output, &statistics, compression))
+}
+
+/// What was made, for programs: docs/json.md.
+pub fn object(output: &Path, statistics: &Statistics, compression: Compression) -> Value {
+    json!({
+        "archive": output.to_string_lossy(),
         "compression": compression.to_string(),
         "entries": statistics.entries,
         "uncompressed": statistics.uncompressed,
         "size": statistics.written,
-        "added": listed.added.iter().map(|name| text(name)).collect::<Vec<_>>(),
-        "removed": listed.removed.iter().map(|name| text(name)).collect::<Vec<_>>(),
-    });
-    Answer::new(context.global, &object, || line(&arguments.output, &statistics, compression))
+    })
 }
 
 /// One line on what was made.

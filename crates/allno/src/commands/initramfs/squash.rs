@@ -2,9 +2,8 @@
 
 use base::{Error, Result};
 use initramfs::{Compression, Form, ImageReader};
-use serde_json::json;
 
-use super::pack::{form, line, refusal};
+use super::pack::{form, line, object, refusal};
 use super::{Answer, Context, source, unreadable};
 use crate::arguments::InitramfsSquash;
 
@@ -22,13 +21,7 @@ pub fn run(context: &Context, arguments: &InitramfsSquash) -> Result<Answer> {
                 initramfs::Error::Archive { .. } => Error::input(cause.to_string()),
                 other => refusal(&arguments.output, other),
             })?;
-    let object = json!({
-        "archive": arguments.output.to_string_lossy(),
-        "compression": compression.to_string(),
-        "entries": statistics.entries,
-        "uncompressed": statistics.uncompressed,
-        "size": statistics.written,
-    });
+    let object = object(&arguments.output, &statistics, compression);
     Answer::new(context.global, &object, || line(&arguments.output, &statistics, compression))
 }
 
@@ -39,6 +32,5 @@ fn largest(file: &std::fs::File) -> std::io::Result<Compression> {
     let largest =
         reader.summary().segments.iter().filter(|segment| !segment.early).max_by_key(|it| it.unpacked);
     let form = largest.map_or(Form::Plain, |segment| segment.form);
-    let same = initramfs::COMPRESSIONS.into_iter().find(|compression| compression.name() == form.name());
-    Ok(same.unwrap_or(Compression::Gzip { level: 6 }))
+    Ok(form.compression().unwrap_or(Compression::Gzip { level: 6 }))
 }
