@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use common::{Allno, Project, compiler_cache, path, referee, usual_store, wait};
+use common::{
+    Allno, OtherUser, Project, compiler_cache, copy_sources, path, referee, tiny, unpacked_kernel, wait,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A kernel that only just starts an initramfs and prints, and busybox: a third of the node's work.
@@ -22,13 +24,12 @@ fn small() -> Project {
     project
 }
 
-/// A fresh store in `folder` that needs no network: a copy of the usual one's sources.
-fn store_with_sources(folder: &Path, project: &Project) -> PathBuf {
+/// A fresh store in `folder` that needs no network for the tiny node.
+fn store_with_sources(folder: &Path) -> PathBuf {
+    let project = tiny();
     project.allno(&["build"]).run().ok();
     let store = folder.join("store");
-    std::fs::create_dir_all(&store).unwrap();
-    let sources = usual_store().join("sources").display().to_string();
-    referee("cp", &["-r", &sources, store.to_str().unwrap()]);
+    copy_sources(&project, &store);
     store
 }
 
@@ -40,13 +41,13 @@ struct FreshStore {
 }
 
 impl FreshStore {
-    fn new(project: &Project) -> FreshStore {
+    fn new() -> FreshStore {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("building");
         std::fs::create_dir_all(&folder).unwrap();
         let mine = File::create(folder.join("lock")).unwrap();
         rustix::fs::flock(&mine, rustix::fs::FlockOperation::LockExclusive).unwrap();
         remove(&folder.join("store"));
-        FreshStore { path: store_with_sources(&folder, project), _mine: mine }
+        FreshStore { path: store_with_sources(&folder), _mine: mine }
     }
 
     fn allno(&self, project: &Project, arguments: &[&str]) -> Allno {
@@ -67,76 +68,47 @@ fn remove(folder: &Path) {
     }
 }
 
-/// Two builds, in different folders, at different times, one with a compiler cache and one without, and by
-/// different users where the test may change user: the same bytes.
+/// Two builds, in different folders, at different times, one with a compiler cache and one without, by different users where
+/// the test may change user, and the second killed with SIGKILL at many random moments, from its first second to where it compiles
+/// the kernel: the same bytes, a store that verifies, and no compiler is left running by any of the dead.
 #[test]
-fn two_builds_give_the_same_bytes() {
-    let project = small();
+fn two_builds_give_the_same_bytes_though_one_is_killed_many_times() {
+    let project = tiny();
     let first = project.allno(&["build", "--json"]).run().ok().json();
     let folder =
         tempfile::Builder::new().prefix("a-much-longer-name-than-the-other-store-has").tempdir().unwrap();
-    let store = store_with_sources(folder.path(), &project);
-    // Another user may not reach the folder that cargo built in.
-    let binary = folder.path().join("allno");
-    std::fs::copy(env!("CARGO_BIN_EXE_allno"), &binary).unwrap();
-    let mut again = Allno::of(&binary, project.path(), &["build", "--json", "--offline"])
-        .store(&store)
-        .env("CCACHE_DISABLE", "1");
-    if rustix::process::getuid().is_root() {
-        // Debian's "nobody", who has no home of their own.
-        referee("chown", &["-R", "65534:65534", folder.path().to_str().unwrap()]);
-        referee("chown", &["-R", "65534:65534", project.path().to_str().unwrap()]);
-        use std::os::unix::process::CommandExt;
-        again = again.env("HOME", folder.path());
-        again.command().uid(65534).gid(65534);
+    let store = store_with_sources(folder.path());
+    let other = OtherUser::of(folder.path(), project.path());
+    let build = || other.allno(&["build", "--json", "--offline"], &store).env("CCACHE_DISABLE", "1").start();
+    let mut random = Random(u64::from(std::process::id()) * 2_654_435_761 + 1);
+    println!("seed {}", random.0);
+    // The kernel's source takes the first ten seconds to unpack, a kernel's compilation the rest.
+    let early = (0..6).map(|_| 0..3_000);
+    let late = (0..3).map(|_| 9_000..14_000);
+    for (round, span) in early.chain(late).enumerate() {
+        let moment = Duration::from_millis(span.start + random.below(span.end - span.start));
+        let mut child = build();
+        std::thread::sleep(moment);
+        assert!(child.try_wait().unwrap().is_none(), "the build ended before kill {round}");
+        kill(&child, Signal::KILL);
+        child.wait().unwrap();
+        common::eventually("no process of the killed build is left", || !anybody_in(&store));
     }
-    let second = again.run().ok().json();
+    let output = wait(build(), common::BUILD_LIMIT);
+    let second = common::Run { output }.ok().json();
     assert_ne!(path(&first, "kernel"), path(&second, "kernel"));
     for file in ["kernel", "vmlinux", "config", "initramfs"] {
         referee("cmp", &[first[file].as_str().unwrap(), second[file].as_str().unwrap()]);
     }
-}
-
-/// SIGKILL at many random moments of a build; the next build goes on, what comes out is what an undisturbed build makes,
-/// and no compiler is left running.
-#[test]
-fn a_build_killed_many_times_ends_whole() {
-    const KILLS: u32 = 20;
-    let project = small();
-    let undisturbed = project.allno(&["build", "--json"]).run().ok().json();
-    let store = FreshStore::new(&project);
-    let build = || store.allno(&project, &["build", "--json", "--offline"]).start();
-    let mut random = Random(u64::from(std::process::id()) * 2_654_435_761 + 1);
-    println!("seed {}", random.0);
-    let mut killed = 0;
-    for round in 0..KILLS {
-        let moment = Duration::from_millis(random.below(400 * u64::from(round + 1)));
-        let mut child = build();
-        std::thread::sleep(moment);
-        if child.try_wait().unwrap().is_some() {
-            break;
-        }
-        kill(&child, Signal::KILL);
-        child.wait().unwrap();
-        killed += 1;
-        common::eventually("no process of the killed build is left", || !anybody_in(&store.path));
-    }
-    assert!(killed > 3, "only {killed} builds could be killed");
-    let output = wait(build(), common::BUILD_LIMIT);
-    let run = common::Run { output };
-    let built = run.ok().json();
-    for file in ["kernel", "initramfs"] {
-        referee("cmp", &[undisturbed[file].as_str().unwrap(), built[file].as_str().unwrap()]);
-    }
-    let verified = store.allno(&project, &["gc", "--verify"]).run();
+    let verified = other.allno(&["gc", "--verify"], &store).run();
     assert_eq!(verified.code(), 0, "{}{}", verified.stdout(), verified.stderr());
 }
 
 /// Ctrl-C: the command ends with 1 soon, its children are gone, the store is whole.
 #[test]
 fn an_interrupted_build_leaves_nothing_behind() {
-    let project = small();
-    let store = FreshStore::new(&project);
+    let project = tiny();
+    let store = FreshStore::new();
     let child = store.allno(&project, &["build", "--offline"]).start();
     common::eventually("the build runs a child", || anybody_in(&store.path));
     kill(&child, Signal::INT);
@@ -149,8 +121,11 @@ fn an_interrupted_build_leaves_nothing_behind() {
 /// Two at once: one waits and says for what, and both end with the same files.
 #[test]
 fn two_builds_at_once_share_the_work() {
-    let project = small();
-    let store = FreshStore::new(&project);
+    // The kernel's tree lies elsewhere: unpacking it is not what is shared here.
+    let store = FreshStore::new();
+    let own_tree = format!("[kernel]\npath = \"{}\"\n", unpacked_kernel().display());
+    let project = tiny();
+    project.write("allno.toml", &common::TINY.replace("[kernel]\n", &own_tree));
     let start = || store.allno(&project, &["build", "--json", "--offline"]).start();
     let first = start();
     common::eventually("the first build works", || anybody_in(&store.path));
@@ -194,11 +169,8 @@ fn verbose_says_which_input_changed() {
 /// A build step that fails: its command, its last lines, and a log that is there.
 #[test]
 fn a_failing_step_shows_its_last_lines_and_its_log() {
-    let project = small();
-    project.write("hello.toml", HELLO);
-    std::fs::create_dir(project.path().join("hello")).unwrap();
+    let project = tiny();
     project.write("hello/hello.c", "int main(void) { return nothing; }\n");
-    project.write("allno.toml", &SMALL.replace("[\"busybox\"]", "[\"busybox\", \"./hello.toml\"]"));
     let run = project.allno(&["build"]).run();
     assert_eq!(run.code(), 1, "{}", run.stderr());
     let text = run.stderr();
@@ -208,27 +180,9 @@ fn a_failing_step_shows_its_last_lines_and_its_log() {
         .find_map(|line| line.split("log: ").nth(1))
         .unwrap_or_else(|| panic!("no log in:\n{text}"));
     assert!(std::fs::read_to_string(log.trim()).unwrap().contains("undeclared"), "{log}");
-    project.write(
-        "hello/hello.c",
-        "#include <stdio.h>\nint main(void) { puts(\"hello from source\"); return 0; }\n",
-    );
-    project.write("init", "#!/bin/sh\nhello\necho small: up\nexec reboot -f\n");
-    let spec = SMALL.replace("[\"busybox\"]", "[\"busybox\", \"./hello.toml\"]");
-    project.write("allno.toml", &format!("{spec}[[expect]]\nconsole = \"hello from source\"\n"));
+    project.write("hello/hello.c", common::HELLO_C);
     project.boot(&[]);
 }
-
-const HELLO: &str = r#"
-name = "hello"
-about = "a program of one's own"
-license = "CC0-1.0"
-kind = "program"
-path = "hello"
-needs = ["musl"]
-provides = ["bin/hello"]
-[build]
-script = 'mkdir -p "$OUT/bin"; musl-gcc -Os -static -o "$OUT/bin/hello" hello.c'
-"#;
 
 fn kill(child: &Child, signal: Signal) {
     let id = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();

@@ -5,12 +5,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{Project, Run, compiler_cache, referee, usual_store};
-
-/// A kernel that only just starts an initramfs and prints, and busybox.
-const SPEC: &str = "[userland]\nrecipes = [\"busybox\"]\n\
-                    [accounts]\nauthorized_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\"]\n\
-                    [kernel]\nrungs = [\"console\", \"programs\", \"pvh\"]\n";
+use common::{Project, Run, TINY, compiler_cache, copy_sources, referee, tiny, unpacked_kernel};
 
 /// A store on a tmpfs of its own, with the sources that the project in `project` was built from.
 struct SmallStore {
@@ -30,13 +25,7 @@ impl SmallStore {
         std::fs::create_dir(&path).unwrap();
         referee("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "none", path.to_str().unwrap()]);
         let small = SmallStore { path, _folder: folder };
-        std::fs::create_dir(small.path.join("sources")).unwrap();
-        let lock = std::fs::read_to_string(project.path().join("allno.lock")).unwrap();
-        for hash in lock.lines().filter_map(|line| line.strip_prefix("sha256 = \"")?.strip_suffix('"')) {
-            let source = usual_store().join("sources").join(hash);
-            let to = small.path.join("sources");
-            referee("cp", &["-r", source.to_str().unwrap(), to.to_str().unwrap()]);
-        }
+        copy_sources(project, &small.path);
         Some(small)
     }
 
@@ -75,7 +64,7 @@ fn assert_whole(store: &SmallStore, project: &Project) {
 
 #[test]
 fn a_disk_that_fills_up_while_a_source_is_unpacked() {
-    let project = Project::new(SPEC);
+    let project = tiny();
     let Some(store) = SmallStore::with_sources("512m", &project) else { return };
     let run = store.build(&project);
     store.assert_full(&run);
@@ -86,9 +75,10 @@ fn a_disk_that_fills_up_while_a_source_is_unpacked() {
 /// The kernel's tree lies elsewhere, so that it is the compilers that run out of room.
 #[test]
 fn a_disk_that_fills_up_while_programs_are_compiled() {
-    let usual = Project::new(SPEC);
-    usual.allno(&["build"]).run().ok();
-    let project = Project::new(&format!("{SPEC}path = \"{}\"\n", unpacked_kernel().display()));
+    tiny().allno(&["build"]).run().ok();
+    let project = tiny();
+    let own_tree = format!("[kernel]\npath = \"{}\"\n", unpacked_kernel().display());
+    project.write("allno.toml", &TINY.replace("[kernel]\n", &own_tree));
     let Some(store) = SmallStore::with_sources("100m", &project) else { return };
     let run = store.build(&project);
     store.assert_full(&run);
@@ -96,14 +86,4 @@ fn a_disk_that_fills_up_while_programs_are_compiled() {
     store.grow("600m");
     store.build(&project).ok();
     assert_whole(&store, &project);
-}
-
-/// A 6.12 tree that the usual store has unpacked.
-fn unpacked_kernel() -> PathBuf {
-    let artifacts = std::fs::read_dir(usual_store().join("artifacts")).unwrap();
-    let trees = artifacts.map(|entry| entry.unwrap().path().join("tree"));
-    let is_wanted = |tree: &PathBuf| {
-        std::fs::read_to_string(tree.join("Makefile")).is_ok_and(|text| text.contains("PATCHLEVEL = 12\n"))
-    };
-    trees.into_iter().find(is_wanted).expect("the usual build has unpacked a kernel")
 }

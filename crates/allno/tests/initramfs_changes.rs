@@ -298,8 +298,54 @@ fn a_command_that_is_killed_leaves_the_old_archive_or_the_new_one() {
             .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".image"));
         assert_eq!(left.count(), 0);
     }
-    // How many were cut hangs on the machine; what must hold did.
-    assert!(cut + whole <= 24);
+    // How many were cut hangs on the machine.
+    println!("{cut} cut, {whole} whole");
+}
+
+#[test]
+fn ctrl_c_stops_a_pack_and_leaves_what_was_there() {
+    let folder = project();
+    let path = folder.path();
+    fs::write(path.join("image"), "before").unwrap();
+    // Some seconds of xz; nothing repeats.
+    let mut state = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    });
+    fs::write(path.join("tree/noise"), noise.take(64 << 20).collect::<Vec<u8>>()).unwrap();
+    let mut command = allno(path, &["pack", "tree", "-o", "image", "--compress", "xz"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    common::eventually("it writes", || path.join(".image.allno-new").exists());
+    let process = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+    assert_eq!(fs::read(path.join("image")).unwrap(), b"before");
+    assert!(!path.join(".image.allno-new").exists());
+}
+
+/// Reading is allowed, changing is not: the message says which.
+#[test]
+fn an_archive_of_somebody_else_is_not_changed() {
+    let folder = project();
+    let path = folder.path();
+    done(path, &["pack", "tree", "-o", "image"]);
+    let user = common::OtherUser::of(path, path);
+    let image = path.join("image");
+    if rustix::process::getuid().is_root() {
+        common::referee("chown", &["0:0", image.to_str().unwrap()]);
+    }
+    fs::set_permissions(&image, fs::Permissions::from_mode(0o444)).unwrap();
+    let before = fs::read(&image).unwrap();
+    let store = path.join("store");
+    for words in [&["rm", "image", "etc/motd"][..], &["edit", "image", "etc/motd", "--mode", "0600"]] {
+        let run = user.allno(&[&["initramfs"], words].concat(), &store).run();
+        assert_eq!(run.code(), 1, "{}", run.stderr());
+        assert!(run.stderr().contains("cannot write image"), "{}", run.stderr());
+    }
+    assert_eq!(fs::read(&image).unwrap(), before);
 }
 
 #[test]

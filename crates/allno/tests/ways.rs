@@ -4,10 +4,9 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use common::{BUILD_LIMIT, Project, eventually, path, referee, usual_store, wait};
+use common::{BUILD_LIMIT, Project, eventually, path, referee, unpacked_kernel, wait};
 
 const SMALL: &str = "rungs = [\"console\", \"programs\", \"pvh\", \"acpi\"]\n[userland]\nrecipes = [\"busybox\"]\n\
                      [initramfs]\ninit = \"init\"\n[[expect]]\nqemu_exit = 0\n";
@@ -18,25 +17,11 @@ fn small(kernel: &str, init: &str, expect: &str) -> Project {
     project
 }
 
-/// An unpacked 6.12, out of the store.
-fn tree() -> PathBuf {
-    small("", "echo up", "up").allno(&["build"]).run().ok();
-    let artifacts = std::fs::read_dir(usual_store().join("artifacts")).unwrap().flatten();
-    artifacts
-        .map(|entry| entry.path())
-        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("linux-source-"))
-        .map(|path| path.join("tree"))
-        .find(|tree| {
-            std::fs::read_to_string(tree.join("Makefile"))
-                .is_ok_and(|text| text.contains("PATCHLEVEL = 12\n") && text.contains("EXTRAVERSION =\n"))
-        })
-        .expect("an unpatched 6.12 in the store")
-}
-
 /// A tree of one's own is built where it is; with a patch, a patched copy is.
 #[test]
 fn a_kernel_tree_of_ones_own_boots_plain_and_patched() {
-    let tree = tree();
+    small("", "echo up", "up").allno(&["build"]).run().ok();
+    let tree = unpacked_kernel();
     let own = format!("path = {tree:?}");
     small(&own, "echo kernel $(uname -r)", "kernel 6.12.").boot(&[]);
     let patched = small(&format!("{own}\npatches = [\"name.patch\"]"), "echo kernel $(uname -r)", "-grown");

@@ -187,3 +187,87 @@ pub fn eventually(what: &str, mut ready: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+/// An unpatched 6.12 tree that the usual store has unpacked; there is one after any build of a kernel of the default series.
+pub fn unpacked_kernel() -> PathBuf {
+    let artifacts = std::fs::read_dir(usual_store().join("artifacts")).expect("a store");
+    let is_wanted = |tree: &PathBuf| {
+        let makefile = std::fs::read_to_string(tree.join("Makefile"));
+        makefile.is_ok_and(|text| text.contains("PATCHLEVEL = 12\n") && text.contains("EXTRAVERSION =\n"))
+    };
+    let mut trees = artifacts.map(|entry| entry.expect("a readable store").path().join("tree"));
+    trees.find(is_wanted).expect("the usual build has unpacked a kernel")
+}
+
+/// The sources that the last build of `project` used, from the usual store to the store at `to`, which then needs no network.
+pub fn copy_sources(project: &Project, to: &Path) {
+    let to = to.join("sources");
+    std::fs::create_dir_all(&to).expect("a writable folder");
+    let lock = std::fs::read_to_string(project.path().join("allno.lock")).expect("a build leaves its lock");
+    for hash in lock.lines().filter_map(|line| line.strip_prefix("sha256 = \"")?.strip_suffix('"')) {
+        let source = usual_store().join("sources").join(hash);
+        referee("cp", &["-r", &source.display().to_string(), &to.display().to_string()]);
+    }
+}
+
+/// Debian's "nobody" where the test may change user, else whoever runs it.
+pub struct OtherUser {
+    home: PathBuf,
+    project: PathBuf,
+    binary: PathBuf,
+}
+
+impl OtherUser {
+    /// `home` and `project` are given to them.
+    pub fn of(home: &Path, project: &Path) -> OtherUser {
+        // They may not reach the folder that cargo built in.
+        let binary = home.join("allno");
+        std::fs::copy(env!("CARGO_BIN_EXE_allno"), &binary).expect("a writable folder");
+        if rustix::process::getuid().is_root() {
+            for theirs in [home, project] {
+                referee("chown", &["-R", "65534:65534", &theirs.display().to_string()]);
+            }
+        }
+        OtherUser { home: home.into(), project: project.into(), binary }
+    }
+
+    /// Their command in the project's folder.
+    pub fn allno(&self, arguments: &[&str], store: &Path) -> Allno {
+        let mut allno = Allno::of(&self.binary, &self.project, arguments).store(store);
+        if rustix::process::getuid().is_root() {
+            use std::os::unix::process::CommandExt;
+            allno = allno.env("HOME", &self.home);
+            allno.command().uid(65534).gid(65534);
+        }
+        allno
+    }
+}
+
+/// A kernel that only just starts an initramfs and prints, and one program, process 1 itself: what is compiled more than once
+/// is compiled in the shortest time.
+pub const TINY: &str = "[kernel]\nrungs = [\"console\", \"programs\", \"pvh\"]\nappend = \"rdinit=/bin/hello\"\n\
+                    [userland]\nrecipes = [\"./hello.toml\"]\n\
+                    [accounts]\nauthorized_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\"]\n\
+                    [[expect]]\nconsole = \"hello from source\"\n[[expect]]\nqemu_exit = 0\n";
+const HELLO: &str = r#"
+name = "hello"
+about = "a program of one's own"
+license = "CC0-1.0"
+kind = "program"
+path = "hello"
+needs = ["musl"]
+provides = ["bin/hello"]
+[build]
+script = 'mkdir -p "$OUT/bin"; musl-gcc -Os -static -o "$OUT/bin/hello" hello.c'
+"#;
+pub const HELLO_C: &str = "#include <stdio.h>\n#include <sys/reboot.h>\n#include <unistd.h>\n\
+                       int main(void) { puts(\"hello from source\"); sleep(1); return reboot(RB_AUTOBOOT); }\n";
+
+/// A project of [`TINY`].
+pub fn tiny() -> Project {
+    let project = Project::new(TINY);
+    project.write("hello.toml", HELLO);
+    std::fs::create_dir(project.path().join("hello")).unwrap();
+    project.write("hello/hello.c", HELLO_C);
+    project
+}

@@ -105,21 +105,24 @@ impl Pair {
             allno_conf().replace("#!/bin/sh\n", &format!("#!/bin/sh\necho \"$*\" >>{}\n", asked.display()));
         let ours = build("allno", &noted);
         let pair = Pair { referee, ours, store: folder.path().join("store"), asked, folder };
-        for build in [&pair.referee, &pair.ours] {
-            let environment: [(&str, &Path); 2] =
-                [("KCONFIG_ALLCONFIG", &fragment), ("ALLNO_STORE", &pair.store)];
-            build.make(&environment, &["allnoconfig"]);
-        }
+        pair.make(&[("KCONFIG_ALLCONFIG", &fragment)], &["allnoconfig"]);
         pair
+    }
+
+    /// What make says in either, at the same time: the referee's first.
+    fn make(&self, environment: &[(&str, &Path)], words: &[&str]) -> [String; 2] {
+        let environment = [environment, &[("ALLNO_STORE", self.store.as_path())]].concat();
+        let environment = environment.as_slice();
+        std::thread::scope(|scope| {
+            let ours = scope.spawn(move || self.ours.make(environment, words));
+            let referee = self.referee.make(environment, words);
+            [referee, ours.join().expect("ours is made, too")]
+        })
     }
 
     /// Makes these targets in both; kernel, configuration and `files` must have the same bytes.
     fn build_and_compare(&self, targets: &[&str], files: &[&str]) {
-        let jobs = jobs();
-        for build in [&self.referee, &self.ours] {
-            let words: Vec<&str> = [jobs.as_str()].into_iter().chain(targets.iter().copied()).collect();
-            build.make(&[("ALLNO_STORE", &self.store)], &words);
-        }
+        self.make(&[], &[&[jobs().as_str()], targets].concat());
         let always = [
             ".config",
             "include/generated/autoconf.h",
@@ -145,19 +148,19 @@ fn jobs() -> String {
 
 /// An option is turned off: make builds the same objects again with either, and the same kernel.
 fn edited(pair: &Pair) {
-    let Pair { referee, ours, store, .. } = pair;
-    let mut logs = Vec::new();
+    let Pair { referee, ours, .. } = pair;
     for build in [referee, ours] {
         let config = String::from_utf8(build.read(".config")).unwrap();
         assert!(config.contains("CONFIG_CRC4=m\n"), "{config}");
         std::fs::write(build.objects.join(".config"), config.replace("CONFIG_CRC4=m\n", "CONFIG_CRC4=y\n"))
             .unwrap();
-        let log = build.make(&[("ALLNO_STORE", store)], &[&jobs(), "bzImage", "modules"]);
+    }
+    let logs = pair.make(&[], &[&jobs(), "bzImage", "modules"]).map(|log| {
         let mut built: Vec<String> =
             log.lines().filter(|line| line.starts_with("  ")).map(str::to_string).collect();
         built.sort();
-        logs.push(built);
-    }
+        built
+    });
     assert_eq!(logs[0], logs[1]);
     assert!(logs[0].iter().any(|line| line.ends_with("lib/crc4.o")), "{:?}", logs[0]);
     assert!(!logs[0].iter().any(|line| line.ends_with("init/main.o")), "{:?}", logs[0]);

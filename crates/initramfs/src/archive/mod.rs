@@ -71,7 +71,11 @@ impl Archive {
     pub fn open(path: &Path, cache: Option<&Path>) -> Result<Archive> {
         let unreadable = |source| Error::Read { path: path.into(), source };
         let absolute = path.canonicalize().map_err(unreadable)?;
-        let file = File::options().read(true).write(true).open(&absolute).map_err(unreadable)?;
+        let opened = File::options().read(true).write(true).open(&absolute);
+        let file = opened.map_err(|source| match File::open(&absolute) {
+            Ok(_) => Error::Write { source },
+            Err(source) => unreadable(source),
+        })?;
         if !file.metadata().map_err(unreadable)?.is_file() {
             return Err(problem(path, "is not a regular file; give a file that holds an initramfs"));
         }

@@ -5,6 +5,7 @@ mod diff;
 mod edit;
 mod lint;
 mod ls;
+mod output;
 mod pack;
 mod rm;
 mod source;

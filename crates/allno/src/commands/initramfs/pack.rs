@@ -7,6 +7,7 @@ use base::{Context as _, Error, Result, Size, Snippet};
 use initramfs::{Compression, Error as Refusal, List, Packer, ScanOptions, Statistics};
 use serde_json::{Value, json};
 
+use super::output::{self, Output};
 use super::{Answer, Context, shown, text};
 use crate::arguments::{InitramfsForm, InitramfsPack};
 
@@ -25,8 +26,10 @@ pub fn run(context: &Context, arguments: &InitramfsPack) -> Result<Answer> {
         false => initramfs::Listed { list: list(from, options.mtime)?, ..Default::default() },
     };
     let packer = Packer::new(compression);
-    let statistics = initramfs::write_file(&arguments.output, |file| packer.pack_list(&listed.list, file))
-        .map_err(|cause| refusal(&arguments.output, cause))?;
+    let statistics = output::make(context, &arguments.output, compression, |output| match output {
+        Output::Plain(file) => packer.pack_list(&listed.list, file),
+        Output::Compressed(stopping) => packer.pack_list(&listed.list, stopping),
+    })?;
     for (names, what) in [
         (&listed.added, "not in the list, packed as it is"),
         (&listed.removed, "in the list, no longer in the folder"),

@@ -1,9 +1,10 @@
 //! `allno initramfs squash`: all segments made one.
 
-use base::{Error, Result};
+use base::Result;
 use initramfs::{Compression, Form, ImageReader};
 
-use super::pack::{form, line, object, refusal};
+use super::output::{self, Output};
+use super::pack::{form, line, object};
 use super::{Answer, Context, source, unreadable};
 use crate::arguments::InitramfsSquash;
 
@@ -15,12 +16,10 @@ pub fn run(context: &Context, arguments: &InitramfsSquash) -> Result<Answer> {
         Some(compression) => compression,
         None => largest(&file).map_err(|cause| unreadable(path, cause))?,
     };
-    let statistics =
-        initramfs::write_file(&arguments.output, |out| initramfs::squash(&file, path, compression, out))
-            .map_err(|cause| match cause {
-                initramfs::Error::Archive { .. } => Error::input(cause.to_string()),
-                other => refusal(&arguments.output, other),
-            })?;
+    let statistics = output::make(context, &arguments.output, compression, |output| match output {
+        Output::Plain(to) => initramfs::squash(&file, path, compression, to),
+        Output::Compressed(stopping) => initramfs::squash(&file, path, compression, stopping),
+    })?;
     let object = object(&arguments.output, &statistics, compression);
     Answer::new(context.global, &object, || line(&arguments.output, &statistics, compression))
 }
