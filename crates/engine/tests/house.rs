@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["base", "explain", "initramfs", "kconfig", "machine", "netboot", "store"]),
     ("allno", &["base", "engine", "explain", "initramfs", "kconfig", "machine", "menu", "need", "store"]),
     ("bench", &["base", "engine"]),
-    ("xtask", &["base", "engine", "kconfig", "need", "store"]),
+    ("xtask", &["base", "engine", "explain", "kconfig", "need", "store"]),
 ];
 const LONGEST_FILE: usize = 600;
 

@@ -1,4 +1,4 @@
-//! `need` tried on random symbols: every answer before the kernel's own `conf`.
+//! `need` tried on random symbols: every answer before the kernel's own `conf`; and how long `why` takes for the same symbols.
 //!
 //! From the node's configuration, random bools and tristates are wanted as y. Changes that `need` finds are appended to `.config`, and
 //! what `conf --olddefconfig` makes of it must have the symbol at y. What it calls impossible must be y in none of allyesconfig,
@@ -14,7 +14,8 @@ use base::{Cancel, Context, Error, Result};
 use engine::SpecFile;
 use engine::kconfig_host::{Environment, LiveHost};
 use engine::rung::{Requests, Series};
-use kconfig::{Configuration, Dialect, Model, Start, SymbolId, SymbolType, Tristate};
+use explain::Resolved;
+use kconfig::{Dialect, Model, SymbolId, SymbolType, Tristate};
 use need::{Answer, Goal, Limits, Wanted, need};
 
 use crate::kconfig_diff::corpus::{self, Step, Typed};
@@ -155,7 +156,7 @@ fn run_in(options: &Options, tree: &Tree, scratch: &Path, folder: &Path, cancel:
         })?;
         eprintln!("linux {}: read in {:.1} s", tree.version, began.elapsed().as_secs_f64());
         let model = &loaded.model;
-        let (configuration, _) = Configuration::resolve(model, Start::OldDefault, ".config", base.as_bytes());
+        let mut resolved = Resolved::of_config(model, ".config", base.as_bytes());
         let goals = goals(model, options)?;
         let from = match options.from_random {
             Some(seed) => format!("the random configuration {seed}"),
@@ -165,7 +166,7 @@ fn run_in(options: &Options, tree: &Tree, scratch: &Path, folder: &Path, cancel:
             "linux {}, {}, from {from}, wanted {}, seed {}",
             tree.version, options.arch, options.value, options.seed
         );
-        Ok((title, answers(&configuration, &goals, !options.symbol.is_empty(), cancel)?))
+        Ok((title, answers(&mut resolved, &goals, !options.symbol.is_empty(), cancel)?))
     })?;
     let rows = confirm(rows, &base, &mut conf, options.random, cancel)?;
     let report = Report { title, rows, random: options.random };
@@ -182,7 +183,8 @@ const HEADING: &str = "# `need` before the kernel's own `conf`
 Made by `cargo xtask need-trial`. From the node's configuration (the rung \"node\"), random bools and tristates, with and without a
 prompt, are wanted as y. Where `need` finds changes, these lines are appended to `.config`, and after `conf --olddefconfig`, built from
 the same tree, the symbol must be y. Where it says \"impossible\", the symbol must be y in none of allyesconfig, allmodconfig and the
-random configurations (`--randconfig` with KCONFIG_SEED=1, 2, …). Times are those of one answer, on a tree that is loaded.
+random configurations (`--randconfig` with KCONFIG_SEED=1, 2, …). Times are those of one answer, on a tree that is loaded;
+`why` is asked about the same symbols.
 ";
 
 /// The configuration of the node, as `allno build` asks for it.
@@ -231,20 +233,21 @@ fn next(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Asks `need` for each.
-fn answers(
-    configuration: &Configuration<'_>,
-    goals: &[Goal],
-    is_shown: bool,
-    cancel: &Cancel,
-) -> Result<Vec<Row>> {
-    let model = configuration.model();
+/// Asks `need` and `why` for each.
+fn answers(resolved: &mut Resolved<'_>, goals: &[Goal], is_shown: bool, cancel: &Cancel) -> Result<Vec<Row>> {
+    let model = resolved.model();
     let mut rows = Vec::new();
     for goal in goals {
         cancel.check()?;
         let began = Instant::now();
-        let answer = need(configuration, std::slice::from_ref(goal), &Limits::default());
+        let answer = need(resolved.configuration(), std::slice::from_ref(goal), &Limits::default());
         let took = began.elapsed();
+        let began = Instant::now();
+        let reasons = resolved.why(goal.symbol).rows();
+        let why = began.elapsed();
+        if reasons.is_empty() {
+            return Err(Error::failed(format!("why has no word on {}", goal.show(model))));
+        }
         if is_shown {
             println!("{} ({:.0} ms)\n{answer}", goal.show(model), took.as_secs_f64() * 1e3);
         }
@@ -270,7 +273,7 @@ fn answers(
             Wanted::Text(text) => text.to_string(),
         };
         let name = model.name(goal.symbol).to_string();
-        rows.push(Row { name, wanted, kind, detail, lines, took, failure: None });
+        rows.push(Row { name, wanted, kind, detail, lines, took, why, failure: None });
     }
     Ok(rows)
 }

@@ -39,6 +39,8 @@ pub struct Row {
     pub lines: Vec<String>,
     /// How long it took.
     pub took: Duration,
+    /// How long `why` took for the same symbol.
+    pub why: Duration,
     /// How the C tool contradicts.
     pub failure: Option<String>,
 }
@@ -97,14 +99,15 @@ impl Report {
         let contradicted = self.count(|row| row.kind == Kind::Impossible && row.failure.is_some());
         let others = format!("impossible, but so in one of {} configurations", self.random + 2);
         line(&others, contradicted.to_string());
-        let mut times: Vec<Duration> = self.rows.iter().map(|row| row.took).collect();
-        times.sort_unstable();
-        let milliseconds = |time: Option<&Duration>| {
-            format!("{:.0} ms", time.copied().unwrap_or_default().as_secs_f64() * 1e3)
-        };
-        line("time of an answer, median", milliseconds(times.get(times.len() / 2)));
-        line("99 of 100 within", milliseconds(times.get(times.len() * 99 / 100)));
-        line("longest", milliseconds(times.last()));
+        for (name, took) in
+            [("an answer", (|row| row.took) as fn(&Row) -> Duration), ("`why`", |row| row.why)]
+        {
+            let mut times: Vec<Duration> = self.rows.iter().map(took).collect();
+            times.sort_unstable();
+            line(&format!("time of {name}, median"), milliseconds(times.get(times.len() / 2)));
+            line("99 of 100 within", milliseconds(times.get(times.len() * 99 / 100)));
+            line("longest", milliseconds(times.last()));
+        }
         if let Some(memory) = peak_memory() {
             line("memory at most, the loaded tree included", format!("{memory} MB"));
         }
@@ -141,6 +144,10 @@ fn peak_memory() -> Option<u64> {
     Some(kilobytes / 1000)
 }
 
+fn milliseconds(time: Option<&Duration>) -> String {
+    format!("{:.1} ms", time.copied().unwrap_or_default().as_secs_f64() * 1e3)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +160,7 @@ mod tests {
             detail: "why".into(),
             lines: Vec::new(),
             took: Duration::from_millis(3),
+            why: Duration::from_millis(1),
             failure: failure.map(String::from),
         }
     }
