@@ -8,7 +8,8 @@ use std::process::Child;
 use std::time::Duration;
 
 use common::{
-    Allno, OtherUser, Project, compiler_cache, copy_sources, path, referee, tiny, unpacked_kernel, wait,
+    Allno, OtherUser, Project, Random, compiler_cache, copy_sources, path, referee, tiny, unpacked_kernel,
+    wait,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -202,16 +203,6 @@ fn anybody_in(store: &Path) -> bool {
             .is_some_and(|name| name.to_string_lossy().bytes().all(|it| it.is_ascii_digit()));
         inside && !dead && !kernel_or_us
     })
-}
-
-/// A linear congruential generator (Knuth's MMIX constants): enough to pick moments, and a printed seed repeats them.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit.max(1)
-    }
 }
 
 /// The command itself must not be needed from this folder.

@@ -453,31 +453,9 @@ fn the_kernel_unpacks_what_we_pack_and_change() {
         done(path, &["edit", "image", "etc/motd", "--with", "motd"]);
         done(path, &["edit", "image", "etc/first", "--mode", "0604"]);
         done(path, &["rm", "image", "etc/gone"]);
-        let console = booted(path, &built, "image");
+        let console = common::booted(path, &built, "image");
         for expected in ["motd: edited", &format!("large: {}", &sum[..32]), "gone: \r", "mode: 604:0:0:1"] {
             assert!(console.contains(expected), "{form}: no \"{expected}\" in:\n{console}");
         }
     }
-}
-
-/// The console of the built kernel with this initramfs.
-fn booted(folder: &Path, built: &Value, image: &str) -> String {
-    let mut words: Vec<String> =
-        built["qemu"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_string()).collect();
-    let mut replace = |flag: &str, value: &str| {
-        let at = words.iter().position(|word| word == flag).unwrap();
-        words[at + 1] = value.to_string();
-    };
-    replace("-initrd", image);
-    replace("-m", "512M");
-    let output = Command::new("timeout")
-        .arg("300")
-        .args(&words)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let console = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{}\n{console}", output.status);
-    console
 }

@@ -34,7 +34,9 @@ pub struct TreeEntry<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
     /// As the kernel does it: names go through symbolic links and `..`; an entry whose directory is missing
-    /// is dropped.
+    /// is dropped. As upstream's: Debian's start with fs.protected_symlinks on, so that in a directory which is sticky
+    /// and writable to all they follow no link of another owner than root and the directory's (`may_follow_link` in
+    /// fs/namei.c).
     Kernel,
     /// For unpacking on a machine of one's own: a name that goes through a symbolic link or `..` is
     /// refused; missing directories are made.

@@ -271,3 +271,38 @@ pub fn tiny() -> Project {
     project.write("hello/hello.c", HELLO_C);
     project
 }
+
+/// A linear congruential generator (Knuth's MMIX constants): enough to pick moments, and a printed seed repeats them.
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number from 0, below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit.max(1)
+    }
+
+    pub fn one_of<T: Copy, const N: usize>(&mut self, of: [T; N]) -> T {
+        of[self.below(N as u64) as usize]
+    }
+}
+
+/// The console of the built kernel with this initramfs.
+#[expect(clippy::disallowed_methods, reason = "the referee is started here")]
+pub fn booted(folder: &Path, built: &Value, image: &str) -> String {
+    let mut words: Vec<String> =
+        built["qemu"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_string()).collect();
+    let mut replace = |flag: &str, value: &str| {
+        let at = words.iter().position(|word| word == flag).unwrap();
+        words[at + 1] = value.to_string();
+    };
+    replace("-initrd", image);
+    replace("-m", "512M");
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).current_dir(folder);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let output = wait(child.expect("QEMU starts"), Duration::from_secs(300));
+    let console = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}\n{console}", output.status);
+    console
+}
