@@ -84,7 +84,7 @@ fn two_builds_give_the_same_bytes_though_one_is_killed_many_times() {
     let mut random = Random(u64::from(std::process::id()) * 2_654_435_761 + 1);
     println!("seed {}", random.0);
     // The kernel's source takes the first ten seconds to unpack, a kernel's compilation the rest.
-    let early = (0..6).map(|_| 0..3_000);
+    let early = (0..10).map(|_| 0..2_000);
     let late = (0..3).map(|_| 9_000..14_000);
     for (round, span) in early.chain(late).enumerate() {
         let moment = Duration::from_millis(span.start + random.below(span.end - span.start));

@@ -1,5 +1,6 @@
 //! An edit of /init to its assertion on the console: the whole of `allno boot --check` after the edit, against QEMU
-//! started by hand on the very files and ended once the text is there.
+//! started by hand on the very files and ended once the text is there; and the same edit made to an archive of one's own by
+//! `allno initramfs edit`, which `allno boot --initramfs` then boots.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,40 +8,60 @@ use std::time::{Duration, Instant};
 use base::process::Program;
 use base::{Cancel, Context, Error, Result};
 
-use crate::rival::{built, qemu, ratio, shown, until};
+use crate::rival::{built, qemu, ratio, shown, text, until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub fn measure(allno: &Path, pairs: usize) -> Result<()> {
     let folder = tempfile::tempdir().context(|| "no scratch folder".into())?;
-    let (mut ours, mut bare, mut bare_text) = (Vec::new(), Vec::new(), Vec::new());
+    let folder = folder.path();
+    let (mut ours, mut bare, mut bare_text, mut archive) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for pair in 0..=pairs {
         let line = format!("edit number {pair}");
-        write(folder.path(), &line)?;
-        let began = Instant::now();
-        let captured = Program::new(allno)
-            .args(["boot", "--check"])
-            .directory(folder.path())
-            .capture(Duration::from_secs(3600), &Cancel::new())?;
-        let ours_now = began.elapsed();
-        if !captured.status.success() {
-            return Err(Error::failed("the boot failed").output(captured.stderr.lines().map(String::from)));
+        write(folder, &line)?;
+        let ours_now = timed(allno, folder, &[&["boot", "--check"]])?;
+        let files = built(allno, folder)?;
+        let (to_text, to_end) = until(&qemu(&files)?, &line, LIMIT)?;
+        if pair == 0 {
+            let copied = std::fs::copy(text(&files, "initramfs")?, folder.join("my.img"));
+            copied.context(|| "cannot copy the initramfs".into())?;
+            // What the store holds may not be written; the copy may.
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+            std::fs::set_permissions(folder.join("my.img"), mode)
+                .context(|| "cannot change my.img".into())?;
         }
-        let words = qemu(&built(allno, folder.path())?)?;
-        let (to_text, to_end) = until(&words, &line, LIMIT)?;
-        // The first pair warms both up (it may even build the kernel).
+        let edit = ["initramfs", "edit", "my.img", "init", "--with", "init"];
+        let archive_now = timed(allno, folder, &[&edit, &["boot", "--check", "--initramfs", "my.img"]])?;
+        // The first pair warms all up (it may even build the kernel).
         if pair > 0 {
-            println!("pair {pair}: {:.3} s, {:.3} s", ours_now.as_secs_f64(), to_end.as_secs_f64());
+            let shown = [ours_now, to_end, archive_now].map(|time| format!("{:.3} s", time.as_secs_f64()));
+            println!("pair {pair}: {}", shown.join(", "));
             ours.push(ours_now);
             bare.push(to_end);
             bare_text.push(to_text);
+            archive.push(archive_now);
         }
     }
     println!("\nedit of /init to its assertion, QEMU ended, median of {pairs}");
     println!("  allno boot --check   {}", shown(&ours));
     println!("  QEMU by hand         {}   (text after {})", shown(&bare), shown(&bare_text));
     println!("  ratio                {:.3}", ratio(&ours, &bare));
+    println!("  allno initramfs edit, then allno boot --check --initramfs   {}", shown(&archive));
     Ok(())
+}
+
+/// How long these calls of allno take, one after the other.
+fn timed(allno: &Path, folder: &Path, calls: &[&[&str]]) -> Result<Duration> {
+    let began = Instant::now();
+    for call in calls {
+        let program = Program::new(allno).args(*call).directory(folder);
+        let captured = program.capture(Duration::from_secs(3600), &Cancel::new())?;
+        if !captured.status.success() {
+            let failed = Error::failed(format!("allno {} failed", call.join(" ")));
+            return Err(failed.output(captured.stderr.lines().map(String::from)));
+        }
+    }
+    Ok(began.elapsed())
 }
 
 /// A node whose /init says `line` and nothing else: the kernel and the programs stay what they are.
