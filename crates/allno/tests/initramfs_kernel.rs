@@ -20,14 +20,15 @@ type Seen = BTreeMap<String, (String, String)>;
 fn the_kernel_leaves_what_the_library_says() {
     let project = Project::new("");
     let built = project.allno(&["build", "--json"]).run().ok().json();
-    let node = std::fs::read(common::path(&built, "initramfs")).unwrap();
+    let node = built["initramfs"].as_str().unwrap();
+    let busybox = project.allno(&["initramfs", "cat", node, "bin/busybox"]).run().ok().output.stdout;
     let seed = match std::env::var("SEED") {
         Ok(seed) => seed.parse().expect("SEED is a number"),
         Err(_) => u64::from(std::process::id()),
     };
     println!("seed {seed}");
     let cases = entries(&mut Random(seed));
-    let image = [busybox(&node), cases.clone()].concat();
+    let image = [process_1(&busybox), cases.clone()].concat();
     std::fs::write(project.path().join("image"), image).unwrap();
     let console = booted(project.path(), &built, "image");
     let kernel = by_kernel(&console);
@@ -112,28 +113,15 @@ fn entry(name: &str, mode: u32, numbers: &[u32; 4], data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The node's busybox, and a process 1 that shows what lies below /t.
-fn busybox(node: &[u8]) -> Vec<u8> {
+/// A busybox, and a process 1 that shows with it what lies below /t.
+fn process_1(busybox: &[u8]) -> Vec<u8> {
     let init = b"#!/busybox sh\nexec 2>&1\ncd /\n\
                  /busybox find t -exec /busybox stat -c 'S|%n|%f|%u|%g|%h|%i|%N' {} +\n\
                  /busybox find t -type f -exec /busybox grep -H '' {} + | /busybox sed 's/^/C|/'\n\
                  exec /busybox reboot -f\n";
-    let program = content(node, b"bin/busybox");
     let executable = file_type::REGULAR | 0o755;
-    [entry("busybox", executable, &[1, 1, 0, 0], &program), entry("init", executable, &[2, 1, 0, 0], init)]
+    [entry("busybox", executable, &[1, 1, 0, 0], busybox), entry("init", executable, &[2, 1, 0, 0], init)]
         .concat()
-}
-
-fn content(image: &[u8], name: &[u8]) -> Vec<u8> {
-    let mut reader = ImageReader::new(image).unwrap();
-    while let Some(mut entry) = reader.next_entry().unwrap() {
-        if entry.name() == name {
-            let mut content = Vec::new();
-            std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
-            return content;
-        }
-    }
-    panic!("no {}", String::from_utf8_lossy(name));
 }
 
 fn by_kernel(console: &str) -> Seen {

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use base::{Cancel, Error, Result};
-use initramfs::{Compression, Error as Refusal, Statistics};
+use base::{Cancel, Result};
+use initramfs::{Compression, Statistics};
 
 use super::Context;
 use super::pack::refusal;
@@ -24,11 +24,7 @@ pub fn make(
             _ => Output::Compressed(Stopping { file, cancel: &context.cancel }),
         })
     });
-    made.map_err(|cause| match (context.cancel.check(), cause) {
-        (Err(cancelled), _) => cancelled,
-        (Ok(()), archive @ Refusal::Archive { .. }) => Error::input(archive.to_string()),
-        (Ok(()), other) => refusal(path, other),
-    })
+    made.map_err(|cause| context.cancel.check().err().unwrap_or_else(|| refusal(path, cause)))
 }
 
 /// Where an archive goes.
