@@ -80,13 +80,14 @@ pub struct Built {
 /// # Errors
 /// Whatever goes wrong first.
 pub fn make(session: &Session, spec: &SpecFile, overrides: &Overrides, update: bool) -> Result<Made> {
-    let decisions = decide(spec, overrides, &session.cancel)?;
-    let kernel_recipe = kernel_recipe(spec)?;
-    let names = rung_names(spec, &decisions);
-    check_early(spec, kernel_recipe.as_ref(), &names)?;
-    let files = node::files(spec, &decisions.settings)?;
-    doctor::require_for(kernel_recipe.iter().chain(&decisions.recipes), &session.cancel)?;
-    let toolchain = Toolchain::find(session)?;
+    let (decided, toolchain) = std::thread::scope(|scope| {
+        // The compiler takes its time to say who it is.
+        let toolchain = scope.spawn(|| Toolchain::find(session));
+        let decided = Decided::of(session, spec, overrides);
+        (decided, toolchain.join().unwrap_or_else(|_| Err(Error::failed("asking the compiler panicked"))))
+    });
+    let Decided { decisions, kernel_recipe, names, files } = decided?;
+    let toolchain = toolchain?;
     let lock_path = spec.folder.join(LOCK_NAME);
     let mut fetcher = Fetcher::new(session, spec, &lock_path, update)?;
     let sources = fetcher.fetch_all(kernel_recipe.as_ref(), &decisions.recipes)?;
@@ -109,6 +110,26 @@ pub fn make(session: &Session, spec: &SpecFile, overrides: &Overrides, update: b
         programs,
         decisions,
     })
+}
+
+/// What [`make`] knows before it asks anybody.
+struct Decided {
+    decisions: Decisions,
+    kernel_recipe: Option<Recipe>,
+    names: Vec<(String, Option<Snippet>)>,
+    files: node::NodeFiles,
+}
+
+impl Decided {
+    fn of(session: &Session, spec: &SpecFile, overrides: &Overrides) -> Result<Decided> {
+        let decisions = decide(spec, overrides, &session.cancel)?;
+        let kernel_recipe = kernel_recipe(spec)?;
+        let names = rung_names(spec, &decisions);
+        check_early(spec, kernel_recipe.as_ref(), &names)?;
+        let files = node::files(spec, &decisions.settings)?;
+        doctor::require_for(kernel_recipe.iter().chain(&decisions.recipes), &session.cancel)?;
+        Ok(Decided { decisions, kernel_recipe, names, files })
+    }
 }
 
 /// The kernel's source alone and what is asked of its configuration, as [`make`] has them; nothing is built.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base::{Cancel, Events, Result};
-use store::{Artifact, Inputs, Project, Store};
+use store::{Artifact, Inputs, Known, Project, Store};
 
 /// One run of the command: the store, whose project it is for, where events go, and when to stop.
 #[derive(Clone, Debug)]
@@ -25,11 +25,11 @@ impl Session {
     ///
     /// # Errors
     /// Those of `build`.
-    pub fn realize(
+    pub fn realize<B: Into<Known>>(
         &self,
         name: &str,
         inputs: &Inputs,
-        build: impl FnOnce(&Path) -> Result<()>,
+        build: impl FnOnce(&Path) -> Result<B>,
     ) -> Result<Artifact> {
         self.store.realize(name, inputs, &self.project, &self.events, &self.cancel, build)
     }

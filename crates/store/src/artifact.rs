@@ -12,7 +12,7 @@ use crate::inputs::{Change, Inputs};
 use crate::locks::{Lock, Mode};
 use crate::project::Project;
 use crate::root::{Store, check_name};
-use crate::tree;
+use crate::tree::{self, Known};
 
 /// Hexadecimal digits of the key in an entry's name. 80 bits: two keys never meet by chance, and the whole
 /// key is checked against the entry's inputs anyway.
@@ -75,18 +75,19 @@ impl Store {
     /// folder it is given. While another run builds the same one, this waits for it and says so.
     ///
     /// When `build` succeeds, permission bits are made uniform (files 0444 or 0555, folders 0755), the content
-    /// hash is taken and the whole is renamed into place; when it fails, nothing remains.
+    /// hash is taken and the whole is renamed into place; when it fails, nothing remains. What `build` hashed while
+    /// it wrote, it says, and that is not read again.
     ///
     /// # Errors
     /// Those of `build`; [`Kind::Host`] when the disk is full; [`Kind::Cancelled`].
-    pub fn realize(
+    pub fn realize<B: Into<Known>>(
         &self,
         name: &str,
         inputs: &Inputs,
         project: &Project,
         events: &Events,
         cancel: &Cancel,
-        build: impl FnOnce(&Path) -> Result<()>,
+        build: impl FnOnce(&Path) -> Result<B>,
     ) -> Result<Artifact> {
         let entry = entry_name(name, inputs)?;
         let mut build = Some(build);
@@ -157,24 +158,24 @@ impl Store {
     }
 
     /// Builds in scratch and renames to `folder`.
-    fn build_entry(
+    fn build_entry<B: Into<Known>>(
         &self,
         name: &str,
         folder: &Path,
         inputs: &Inputs,
         cancel: &Cancel,
-        build: impl FnOnce(&Path) -> Result<()>,
+        build: impl FnOnce(&Path) -> Result<B>,
     ) -> Result<()> {
         let spot = self.scratch().path();
         let top = spot.0.join("tree");
         let failed = || format!("cannot write {name} to the store");
         fs::create_dir_all(&top).context(failed)?;
-        build(&top).map_err(|error| blame_full_disk(error, &top))?;
+        let known = build(&top).map_err(|error| blame_full_disk(error, &top))?.into();
         cancel.check()?;
         tree::open_folders(&top).context(failed)?;
         let mut nodes = tree::list(&top, &|_| false).context(failed)?;
         tree::normalise(&top, &mut nodes).context(failed)?;
-        let digest = tree::digest_of(&top, &nodes, cancel)?;
+        let digest = tree::digest_of(&top, &nodes, &known, cancel)?;
         fs::write(spot.0.join("inputs"), inputs.text()).context(failed)?;
         fs::write(spot.0.join("digest"), format!("{digest}\n")).context(failed)?;
         fs::rename(&spot.0, folder).context(failed)

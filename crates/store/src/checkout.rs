@@ -9,7 +9,7 @@ use base::process::{Program, find};
 use base::{Cancel, Context, Error, Events, Result};
 
 use crate::hash::{Hasher, Sha256};
-use crate::tree::{self, Type};
+use crate::tree::{self, Known, Type};
 
 /// `git status` reads the whole tree when its cache is cold.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
@@ -38,7 +38,7 @@ pub fn tree_digest(folder: &Path, events: &Events, cancel: &Cancel) -> Result<Sh
     }
     let nodes = tree::list(folder, &|path| path == Path::new(".git"))
         .context(|| format!("cannot read {}", folder.display()))?;
-    tree::digest_of(folder, &nodes, cancel)
+    tree::digest_of(folder, &nodes, &Known::default(), cancel)
 }
 
 fn checkout_digest(folder: &Path, cancel: &Cancel) -> Result<Sha256> {

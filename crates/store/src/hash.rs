@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::str::FromStr;
 
 use sha2::Digest;
+use sha2::digest::common::hazmat::SerializableState;
 
 /// A SHA-256 hash. Shown and read as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,12 +80,14 @@ impl FromStr for Sha256 {
     }
 }
 
-/// A hash under way.
-pub(crate) struct Hasher(sha2::Sha256);
+/// A hash under way, of what is written to it.
+#[derive(Clone, Default)]
+pub struct Hasher(sha2::Sha256);
 
 impl Hasher {
-    pub(crate) fn new() -> Hasher {
-        Hasher(sha2::Sha256::new())
+    /// Of nothing yet.
+    pub fn new() -> Hasher {
+        Hasher::default()
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
@@ -108,8 +111,38 @@ impl Hasher {
         }
     }
 
-    pub(crate) fn finish(self) -> Sha256 {
+    /// What it takes to go on from here in another run, [`Hasher::resume`]: the state, the hash so far, the hash of both.
+    pub fn state(&self) -> Vec<u8> {
+        let mut state = self.0.serialize().to_vec();
+        state.extend(self.clone().finish().bytes());
+        state.extend(Sha256::of(&state).bytes());
+        state
+    }
+
+    /// Goes on where [`Hasher::state`] was taken. `None` if these are not its bytes, or those of a version that kept the
+    /// state otherwise: the hash so far must come out of it.
+    pub fn resume(state: &[u8]) -> Option<Hasher> {
+        let (state, checksum) = state.split_last_chunk::<32>()?;
+        let whole = Sha256::of(state).bytes() == checksum;
+        let (state, so_far) = state.split_last_chunk::<32>().filter(|_| whole)?;
+        let hasher = Hasher(sha2::Sha256::deserialize(&state.try_into().ok()?).ok()?);
+        (hasher.clone().finish().bytes() == so_far).then_some(hasher)
+    }
+
+    /// The hash of all that was written.
+    pub fn finish(self) -> Sha256 {
         Sha256(self.0.finalize().into())
+    }
+}
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -119,6 +152,25 @@ mod tests {
 
     /// The example of FIPS 180-2, appendix B.1.
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn a_hash_goes_on_where_it_was_left_and_only_there() {
+        for length in [0, 1, 63, 64, 65, 1000] {
+            let mut hasher = Hasher::new();
+            hasher.update(&vec![7; length]);
+            let state = hasher.state();
+            let mut other = Hasher::resume(&state).unwrap();
+            hasher.update(b"more");
+            other.update(b"more");
+            assert_eq!(hasher.finish(), other.finish());
+            for byte in 0..state.len() {
+                let mut changed = state.clone();
+                changed[byte] ^= 1;
+                assert!(Hasher::resume(&changed).is_none());
+                assert!(Hasher::resume(&state[..byte]).is_none());
+            }
+        }
+    }
 
     #[test]
     fn a_hash_is_shown_and_read_as_hexadecimal() {

@@ -51,6 +51,32 @@ impl std::ops::AddAssign for Bytes {
     }
 }
 
+/// Contents that were hashed while they were written: path below the top, length, hash. They are not read again.
+#[derive(Clone, Debug, Default)]
+pub struct Known(Vec<(PathBuf, u64, Sha256)>);
+
+impl Known {
+    /// One more. Where the file's length turns out to be another one, its content is hashed after all.
+    pub fn with(mut self, path: impl Into<PathBuf>, length: u64, hash: Sha256) -> Known {
+        self.0.push((path.into(), length, hash));
+        self
+    }
+
+    fn of(&self, node: &Node) -> Option<Sha256> {
+        let known = |(path, length, _): &&(PathBuf, u64, Sha256)| {
+            node.kind == Type::File && *path == node.path && *length == node.metadata.len()
+        };
+        self.0.iter().find(known).map(|(_, _, hash)| *hash)
+    }
+}
+
+/// A builder that hashed nothing.
+impl From<()> for Known {
+    fn from((): ()) -> Known {
+        Known::default()
+    }
+}
+
 /// Every entry below `top` in the order of their paths' bytes, leaving out those whose name `skip` says.
 /// Links are not followed.
 pub(crate) fn list(top: &Path, skip: &dyn Fn(&Path) -> bool) -> io::Result<Vec<Node>> {
@@ -88,17 +114,17 @@ pub(crate) fn list(top: &Path, skip: &dyn Fn(&Path) -> bool) -> io::Result<Vec<N
 /// It cannot be read, or holds a device node, a pipe or a socket.
 pub fn digest(top: &Path, cancel: &Cancel) -> Result<Sha256> {
     let nodes = list(top, &|_| false).context(|| format!("cannot read {}", top.display()))?;
-    digest_of(top, &nodes, cancel)
+    digest_of(top, &nodes, &Known::default(), cancel)
 }
 
 /// [`digest`] of the listed nodes of `top`.
-pub(crate) fn digest_of(top: &Path, nodes: &[Node], cancel: &Cancel) -> Result<Sha256> {
+pub(crate) fn digest_of(top: &Path, nodes: &[Node], known: &Known, cancel: &Cancel) -> Result<Sha256> {
     if let Some(node) = nodes.iter().find(|node| node.kind == Type::Other) {
         let path = top.join(&node.path);
         return Err(Error::failed(format!("{} is neither a file, a folder nor a link", path.display()))
             .note("device nodes and sockets cannot be kept in the store"));
     }
-    let contents = hash_contents(top, nodes, cancel)?;
+    let contents = hash_contents(top, nodes, known, cancel)?;
     let mut hasher = Hasher::new();
     hasher.update(b"allno tree 1\n");
     for (node, content) in nodes.iter().zip(contents) {
@@ -119,7 +145,7 @@ pub(crate) fn digest_of(top: &Path, nodes: &[Node], cancel: &Cancel) -> Result<S
 }
 
 /// The hash of each node's content (a link's is its target, a folder has none), on all processors.
-fn hash_contents(top: &Path, nodes: &[Node], cancel: &Cancel) -> Result<Vec<Option<Sha256>>> {
+fn hash_contents(top: &Path, nodes: &[Node], known: &Known, cancel: &Cancel) -> Result<Vec<Option<Sha256>>> {
     let next = AtomicUsize::new(0);
     let hashes = Mutex::new(vec![None; nodes.len()]);
     let failure = Mutex::new(None);
@@ -128,7 +154,9 @@ fn hash_contents(top: &Path, nodes: &[Node], cancel: &Cancel) -> Result<Vec<Opti
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(node) = nodes.get(index) else { return };
             let hashed = cancel.check().and_then(|()| {
-                content(&top.join(&node.path), node.kind)
+                known
+                    .of(node)
+                    .map_or_else(|| content(&top.join(&node.path), node.kind), |hash| Ok(Some(hash)))
                     .context(|| format!("cannot read {}", top.join(&node.path).display()))
             });
             match hashed {
@@ -317,11 +345,26 @@ mod tests {
                 let mut nodes = list(&top, &|_| false).unwrap();
                 normalise(&top, &mut nodes).unwrap();
                 assert_eq!(fs::metadata(top.join("a")).unwrap().mode() & 0o7777, 0o555);
-                assert_eq!(digest_of(&top, &nodes, &Cancel::new()).unwrap(), digest_now(&top));
+                assert_eq!(
+                    digest_of(&top, &nodes, &Known::default(), &Cancel::new()).unwrap(),
+                    digest_now(&top)
+                );
                 digest_now(&top)
             })
             .collect();
         assert_eq!(digests[0], digests[1]);
+    }
+
+    #[test]
+    fn what_was_hashed_while_written_is_taken_if_its_length_is_right() {
+        let folder = tempfile::tempdir().unwrap();
+        sample(folder.path());
+        let nodes = list(folder.path(), &|_| false).unwrap();
+        let digest = |known: Known| digest_of(folder.path(), &nodes, &known, &Cancel::new()).unwrap();
+        let (right, wrong) = (Sha256::of(b"content"), Sha256::of(b"another"));
+        assert_eq!(digest(Known::default().with("b/file", 7, right)), digest_now(folder.path()));
+        assert_ne!(digest(Known::default().with("b/file", 7, wrong)), digest_now(folder.path()));
+        assert_eq!(digest(Known::default().with("b/file", 8, wrong)), digest_now(folder.path()));
     }
 
     #[test]

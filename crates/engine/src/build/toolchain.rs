@@ -43,9 +43,13 @@ impl Toolchain {
         let present = process::find("ccache").filter(|_| std::env::var_os("CCACHE_DISABLE").is_none());
         let ccache = present.map(|_| CompilerCache::of(session)).transpose()?;
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        let compiler = first_line(Program::new("gcc").args(["--version"]), cancel)?;
-        let linker = first_line(Program::new("ld").args(["--version"]), cancel)?;
-        Ok(Toolchain { compiler, linker, ccache, jobs })
+        let version = |name| first_line(Program::new(name).args(["--version"]), cancel);
+        let (compiler, linker) = std::thread::scope(|scope| {
+            let linker = scope.spawn(|| version("ld"));
+            let panicked = |_| Err(Error::failed("asking ld for its version panicked"));
+            (version("gcc"), linker.join().unwrap_or_else(panicked))
+        });
+        Ok(Toolchain { compiler: compiler?, linker: linker?, ccache, jobs })
     }
 
     /// What the variable COMPILER of a recipe and CC of a kernel hold: "gcc" or "ccache gcc".

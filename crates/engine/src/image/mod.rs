@@ -8,15 +8,17 @@ use std::path::{Path, PathBuf};
 
 use base::{Context, Error, Result, Size};
 use initramfs::{Compression, Content, Entry, Kind, Manifest, Segment, Statistics};
-use store::{Artifact, Inputs, Sha256};
+use store::{Artifact, Hasher, Inputs, Known, Sha256};
 
 use crate::build::Programs;
 use crate::session::Session;
 use node::NodeFiles;
 
 /// Part of every key: raised when the packer's output changes.
-const PACKER: &str = "1";
+const PACKER: &str = "2";
 const SEGMENT: &str = "segment";
+/// Beside a segment: the state of the hash after it, as it stands at the start of an image.
+const STATE: &str = "segment.hash";
 const IMAGE: &str = "initramfs";
 
 /// A packed initramfs.
@@ -81,13 +83,10 @@ pub fn pack(
         inputs.add("large files", large.digest.to_string());
     }
     let image = session.realize("initramfs", &inputs, |tree| {
-        let path = tree.join(IMAGE);
-        let mut out = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
         let mut segments = vec![Segment::File(programs.path.join(SEGMENT))];
         segments.extend(large.iter().map(|it| Segment::File(it.path.join(SEGMENT))));
         segments.push(Segment::Bytes(&small));
-        initramfs::write_image(&segments, &mut out).map_err(packing)?;
-        Ok(())
+        join(&segments, &programs.path.join(STATE), tree)
     })?;
     let path = image.path.join(IMAGE);
     let bytes = path.metadata().map(|it| it.len()).context(|| format!("cannot read {}", path.display()))?;
@@ -106,6 +105,25 @@ pub fn pack(
         );
     }
     Ok(Image { path, bytes, digest: image.digest.to_string(), _held: Some(image) })
+}
+
+/// Writes the image into `tree`, and hashes it meanwhile on another processor; all but the first segment, whose hash
+/// is in the file `state`.
+fn join(segments: &[Segment], state: &Path, tree: &Path) -> Result<Known> {
+    let path = tree.join(IMAGE);
+    let mut out = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
+    std::thread::scope(|scope| {
+        let hash = scope.spawn(|| {
+            let known = std::fs::read(state).ok().and_then(|state| Hasher::resume(&state));
+            let rest = if known.is_some() { &segments[1..] } else { segments };
+            let mut hasher = known.unwrap_or_default();
+            initramfs::write_image(rest, &mut hasher).map(|_| hasher.finish())
+        });
+        let written = initramfs::write_image(segments, &mut out);
+        let hashed = hash.join().map_err(|_| Error::failed("hashing the initramfs panicked"))?;
+        let length = written.map_err(packing)?;
+        Ok(Known::default().with(IMAGE, length, hashed.map_err(packing)?))
+    })
 }
 
 fn packing(error: initramfs::Error) -> Error {
@@ -174,7 +192,10 @@ fn segment(
         let written = initramfs::pack(&manifest()?, compression, out).map_err(packing)?;
         packed.entries += written.entries;
         packed.written += written.written;
-        Ok(())
+        let mut hasher = Hasher::new();
+        initramfs::write_image(&[Segment::File(path)], &mut hasher).map_err(packing)?;
+        let state = tree.join(STATE);
+        std::fs::write(&state, hasher.state()).context(|| format!("cannot write {}", state.display()))
     })
 }
 
