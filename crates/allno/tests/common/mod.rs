@@ -165,8 +165,13 @@ pub fn path(value: &Value, name: &str) -> PathBuf {
 }
 
 /// Runs a program of the host and returns its standard output; it must end with 0 within a minute.
-#[expect(clippy::disallowed_methods, reason = "a referee is started by the test itself")]
 pub fn referee(program: &str, arguments: &[&str]) -> String {
+    referee_within(program, arguments, Duration::from_secs(60))
+}
+
+/// [`referee`], with another limit.
+#[expect(clippy::disallowed_methods, reason = "a referee is started by the test itself")]
+fn referee_within(program: &str, arguments: &[&str], limit: Duration) -> String {
     let child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -174,7 +179,7 @@ pub fn referee(program: &str, arguments: &[&str]) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|cause| panic!("the referee {program} is missing: {cause}"));
-    let output = wait(child, Duration::from_secs(60));
+    let output = wait(child, limit);
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -241,6 +246,21 @@ impl OtherUser {
         }
         allno
     }
+}
+
+/// Whether the test `name` may mount. An ordinary user may not: then the test is run again, as the root of name spaces of
+/// its own, and here nothing is left to do. Where that is forbidden, too, it fails unless ALLNO_SKIP_REFEREES=1.
+pub fn may_mount(name: &str) -> bool {
+    if rustix::process::geteuid().is_root() {
+        return true;
+    }
+    if std::env::var_os("ALLNO_SKIP_REFEREES").is_none() {
+        let this = std::env::current_exe().expect("a path");
+        let this = this.to_str().expect("UTF-8");
+        let again = ["--user", "--map-root-user", "--mount", "--", this, "--exact", name];
+        referee_within("unshare", &again, Duration::from_secs(1200));
+    }
+    false
 }
 
 /// A kernel that only just starts an initramfs and prints, and one program, process 1 itself: what is compiled more than once
