@@ -172,9 +172,9 @@ impl Running {
         let fatal = fatal_texts();
         let checking = Checking { access: self.access.as_ref(), fatal: &fatal, cancel: &session.cancel };
         let folder = &mut self.folder;
-        let mut log_error = None;
+        let (mut log_error, mut cause) = (None, None);
         let outcomes = check(expectations, &self.guest, checking, |outcome| {
-            show(&session.events, outcome, &expectations[outcome.index]);
+            show(&session.events, outcome, &expectations[outcome.index], &mut cause);
             let mut fields = Map::new();
             fields.insert("expected".into(), outcome.expected.clone().into());
             fields.insert("passed".into(), Value::Bool(outcome.passed()));
@@ -204,15 +204,26 @@ fn booting(made: &Made, spec: &SpecFile) -> String {
     }
 }
 
-fn show(events: &Events, outcome: &Outcome, expectation: &Expectation) {
+/// `cause`: why the last one failed that did; what ends the guest ends every wait, and is told in full once.
+fn show(events: &Events, outcome: &Outcome, expectation: &Expectation, cause: &mut Option<String>) {
     let time = format!("{:.2} s", outcome.at.as_secs_f64());
     match (&outcome.failure, &outcome.seen, &expectation.what) {
-        (Some(failure), _, _) => events.line("failed", told(outcome, failure)),
+        (Some(failure), _, _) => events.line("failed", told_once(outcome, failure, cause)),
         (None, Some(seen), Expected::Ssh { .. }) => {
             events.line(time, format!("{} → {seen}", outcome.expected))
         }
         (None, _, _) => events.line(time, outcome.expected.clone()),
     }
+}
+
+/// [`told`], with "likewise" for the cause of the one before.
+fn told_once(outcome: &Outcome, failure: &Failure, cause: &mut Option<String>) -> String {
+    let told = told(outcome, failure);
+    let waited = format!("waited for {}", outcome.expected);
+    let now = told.strip_prefix(&waited).map(String::from);
+    let repeated = now.is_some() && now == *cause;
+    *cause = now;
+    if repeated { format!("{waited}; likewise") } else { told }
 }
 
 /// What was expected and why it did not come, each once.
@@ -315,4 +326,24 @@ fn read_running(run: &Path) -> Result<Option<RunningGuest>> {
         Error::input(format!("{} is not a run's", path.display())).note(cause.to_string())
     })?;
     Ok(running.is_alive().then_some(running))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_the_guest_is_told_in_full_once() {
+        let mut cause = None;
+        let mut line = |expected: &str, why: &str| {
+            let failure = Failure::Impossible { sentence: format!("waited for {expected}; {why}") };
+            let at = Duration::from_secs(1);
+            let outcome = Outcome { index: 0, expected: expected.into(), at, seen: None, failure: None };
+            told_once(&outcome, &failure, &mut cause)
+        };
+        assert_eq!(line("ssh: id", "the guest died"), "waited for ssh: id; the guest died");
+        assert_eq!(line("\"ready\"", "the guest died"), "waited for \"ready\"; likewise");
+        assert_eq!(line("ssh: id", "nobody answered"), "waited for ssh: id; nobody answered");
+        assert_eq!(line("ssh: id", "the guest died"), "waited for ssh: id; the guest died");
+    }
 }

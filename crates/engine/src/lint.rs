@@ -29,7 +29,7 @@ impl InitramfsFinding {
     /// One line.
     pub fn line(&self) -> String {
         let name = self.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-        format!("initramfs[{}] {name}{}; try {}", self.code, self.what, self.remedy)
+        format!("initramfs[{}] {name}{}; {}", self.code, self.what, self.remedy)
     }
 }
 

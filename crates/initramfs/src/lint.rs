@@ -174,7 +174,7 @@ impl Findings {
         for problem in &summary.problems {
             let severity = if problem.fault.stops() { Severity::Error } else { Severity::Warning };
             let remedy = match problem.fault.stops() {
-                true => "the kernel stops unpacking there: make or copy the archive again",
+                true => "make or copy the archive again: the kernel stops unpacking there",
                 false => "pack the archive again",
             };
             self.add("damaged", severity, None, problem.to_string(), remedy);
