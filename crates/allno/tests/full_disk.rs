@@ -3,13 +3,13 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use common::{Project, Run, TINY, compiler_cache, copy_sources, may_mount, referee, tiny, unpacked_kernel};
+use common::{Project, Run, SmallDisk, TINY, compiler_cache, copy_sources, may_mount, tiny, unpacked_kernel};
 
 /// A store on a tmpfs of its own, with the sources that the project in `project` was built from.
 struct SmallStore {
-    path: PathBuf,
+    disk: SmallDisk,
     _folder: tempfile::TempDir,
 }
 
@@ -18,21 +18,14 @@ impl SmallStore {
     fn with_sources(size: &str, project: &Project) -> SmallStore {
         project.allno(&["build"]).run().ok();
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store");
-        std::fs::create_dir(&path).unwrap();
-        referee("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "none", path.to_str().unwrap()]);
-        let small = SmallStore { path, _folder: folder };
-        copy_sources(project, &small.path);
-        small
-    }
-
-    fn grow(&self, size: &str) {
-        referee("mount", &["-o", &format!("remount,size={size}"), self.path.to_str().unwrap()]);
+        let disk = SmallDisk::new(folder.path().join("store"), size);
+        copy_sources(project, &disk.0);
+        SmallStore { disk, _folder: folder }
     }
 
     /// Builds here; the compiler cache is the usual one, as this is not about compiling.
     fn build(&self, project: &Project) -> Run {
-        project.allno(&["build", "--offline"]).store(&self.path).env("CCACHE_DIR", compiler_cache()).run()
+        project.allno(&["build", "--offline"]).store(&self.disk.0).env("CCACHE_DIR", compiler_cache()).run()
     }
 
     /// The build ended because the disk is full, said so, and left a store without half of anything in it.
@@ -43,19 +36,13 @@ impl SmallStore {
         for line in text.lines().filter_map(|line| line.split("log: ").nth(1)) {
             assert!(Path::new(line.trim()).is_file(), "no such log: {line}");
         }
-        let scratch = self.path.join("scratch");
+        let scratch = self.disk.0.join("scratch");
         assert_eq!(std::fs::read_dir(scratch).unwrap().count(), 0, "something is left in scratch");
     }
 }
 
-impl Drop for SmallStore {
-    fn drop(&mut self) {
-        referee("umount", &["--lazy", self.path.to_str().unwrap()]);
-    }
-}
-
 fn assert_whole(store: &SmallStore, project: &Project) {
-    let verified = project.allno(&["gc", "--verify", "--dry-run"]).store(&store.path).run();
+    let verified = project.allno(&["gc", "--verify", "--dry-run"]).store(&store.disk.0).run();
     assert_eq!(verified.code(), 0, "{}{}", verified.stdout(), verified.stderr());
 }
 
@@ -68,7 +55,7 @@ fn a_disk_that_fills_up_while_a_source_is_unpacked() {
     let store = SmallStore::with_sources("512m", &project);
     let run = store.build(&project);
     store.assert_full(&run);
-    assert_eq!(std::fs::read_dir(store.path.join("artifacts")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(store.disk.0.join("artifacts")).unwrap().count(), 0);
     assert_whole(&store, &project);
 }
 
@@ -86,7 +73,7 @@ fn a_disk_that_fills_up_while_programs_are_compiled() {
     let run = store.build(&project);
     store.assert_full(&run);
     assert_whole(&store, &project);
-    store.grow("600m");
+    store.disk.grow("600m");
     store.build(&project).ok();
     assert_whole(&store, &project);
 }

@@ -371,34 +371,13 @@ fn a_reader_says_that_an_edit_was_cut() {
     assert_eq!(content(path, "image", "etc/motd"), "hello\n");
 }
 
-/// A small tmpfs.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn new(at: PathBuf, size: &str) -> Disk {
-        fs::create_dir(&at).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"])
-            .arg(&at)
-            .status();
-        assert!(mounted.unwrap().success(), "mount: {size}");
-        Disk(at)
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(&self.0).status().unwrap();
-    }
-}
-
 #[test]
 fn a_full_disk_leaves_what_was_there() {
     if !common::may_mount("a_full_disk_leaves_what_was_there") {
         return;
     }
     let folder = project();
-    let disk = Disk::new(folder.path().join("disk"), "1m");
+    let disk = common::SmallDisk::new(folder.path().join("disk"), "1m");
     let path = folder.path();
     done(path, &["pack", "tree", "-o", "disk/image", "--compress", "none"]);
     let before = fs::read(disk.0.join("image")).unwrap();

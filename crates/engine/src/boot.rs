@@ -8,7 +8,8 @@ use base::{Context, Error, Events, Result};
 use machine::expect::{Checking, Expected, Failure, Outcome, PowerOff, check, power_off};
 use machine::run::RunningGuest;
 use machine::{
-    Access, Cursor, Expectation, Fatal, Guest, Network, Observer, ReservedPort, RunFolder, interactive,
+    Access, Cursor, Ending, Expectation, Fatal, Guest, Network, Observer, ReservedPort, RunFolder,
+    interactive,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -172,9 +173,9 @@ impl Running {
         let fatal = fatal_texts();
         let checking = Checking { access: self.access.as_ref(), fatal: &fatal, cancel: &session.cancel };
         let folder = &mut self.folder;
-        let (mut log_error, mut cause) = (None, None);
+        let (mut log_error, mut last) = (None, None);
         let outcomes = check(expectations, &self.guest, checking, |outcome| {
-            show(&session.events, outcome, &expectations[outcome.index], &mut cause);
+            show(&session.events, outcome, &expectations[outcome.index], &mut last);
             let mut fields = Map::new();
             fields.insert("expected".into(), outcome.expected.clone().into());
             fields.insert("passed".into(), Value::Bool(outcome.passed()));
@@ -204,11 +205,11 @@ fn booting(made: &Made, spec: &SpecFile) -> String {
     }
 }
 
-/// `cause`: why the last one failed that did; what ends the guest ends every wait, and is told in full once.
-fn show(events: &Events, outcome: &Outcome, expectation: &Expectation, cause: &mut Option<String>) {
+/// `last`: how the guest ended for the last one that failed; it ends every wait.
+fn show(events: &Events, outcome: &Outcome, expectation: &Expectation, last: &mut Option<Ending>) {
     let time = format!("{:.2} s", outcome.at.as_secs_f64());
     match (&outcome.failure, &outcome.seen, &expectation.what) {
-        (Some(failure), _, _) => events.line("failed", told_once(outcome, failure, cause)),
+        (Some(failure), _, _) => events.line("failed", told_once(outcome, failure, last)),
         (None, Some(seen), Expected::Ssh { .. }) => {
             events.line(time, format!("{} → {seen}", outcome.expected))
         }
@@ -216,14 +217,18 @@ fn show(events: &Events, outcome: &Outcome, expectation: &Expectation, cause: &m
     }
 }
 
-/// [`told`], with "likewise" for the cause of the one before.
-fn told_once(outcome: &Outcome, failure: &Failure, cause: &mut Option<String>) -> String {
-    let told = told(outcome, failure);
-    let waited = format!("waited for {}", outcome.expected);
-    let now = told.strip_prefix(&waited).map(String::from);
-    let repeated = now.is_some() && now == *cause;
-    *cause = now;
-    if repeated { format!("{waited}; likewise") } else { told }
+/// [`told`]; "likewise" where the guest ended as `last` says, which is told in full once.
+fn told_once(outcome: &Outcome, failure: &Failure, last: &mut Option<Ending>) -> String {
+    let now = match failure {
+        Failure::Stopped(stopped) => match &stopped.ending {
+            ending @ (Ending::Fatal { .. } | Ending::Exit { .. }) => Some(ending.clone()),
+            Ending::Deadline | Ending::Cancelled => None,
+        },
+        _ => None,
+    };
+    let repeated = now.is_some() && now == *last;
+    *last = now;
+    if repeated { format!("waited for {}; likewise", outcome.expected) } else { told(outcome, failure) }
 }
 
 /// What was expected and why it did not come, each once.
@@ -330,20 +335,28 @@ fn read_running(run: &Path) -> Result<Option<RunningGuest>> {
 
 #[cfg(test)]
 mod tests {
+    use machine::Stopped;
+
     use super::*;
 
     #[test]
     fn what_ended_the_guest_is_told_in_full_once() {
-        let mut cause = None;
-        let mut line = |expected: &str, why: &str| {
-            let failure = Failure::Impossible { sentence: format!("waited for {expected}; {why}") };
-            let at = Duration::from_secs(1);
+        let mut last = None;
+        let at = Duration::from_secs(1);
+        let mut line = |expected: &str, ending: Ending| {
+            let wanted = vec![expected.to_string()];
+            let stopped =
+                Stopped { wanted, ending, at, waited: at, silent_since: at, last_lines: Vec::new() };
             let outcome = Outcome { index: 0, expected: expected.into(), at, seen: None, failure: None };
-            told_once(&outcome, &failure, &mut cause)
+            told_once(&outcome, &Failure::Stopped(Box::new(stopped)), &mut last)
         };
-        assert_eq!(line("ssh: id", "the guest died"), "waited for ssh: id; the guest died");
-        assert_eq!(line("\"ready\"", "the guest died"), "waited for \"ready\"; likewise");
-        assert_eq!(line("ssh: id", "nobody answered"), "waited for ssh: id; nobody answered");
-        assert_eq!(line("ssh: id", "the guest died"), "waited for ssh: id; the guest died");
+        let died = || Ending::Fatal { name: "kernel-panic".into(), line: "Kernel panic".into() };
+        let dead = "waited for ssh: id; the guest died at 1.0 s: Kernel panic";
+        assert_eq!(line("ssh: id", died()), dead);
+        assert_eq!(line("\"ready\"", died()), "waited for \"ready\"; likewise");
+        let silent = "waited for ssh: id for 1.0 s; the console has been silent since 1.0 s";
+        assert_eq!(line("ssh: id", Ending::Deadline), silent);
+        assert_eq!(line("ssh: id", Ending::Deadline), silent);
+        assert_eq!(line("ssh: id", died()), dead);
     }
 }

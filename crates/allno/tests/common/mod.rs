@@ -263,6 +263,31 @@ pub fn may_mount(name: &str) -> bool {
     false
 }
 
+/// A tmpfs of so many bytes ("512m"), for as long as this lives; see [`may_mount`].
+pub struct SmallDisk(pub PathBuf);
+
+impl SmallDisk {
+    /// `at` does not exist yet.
+    pub fn new(at: PathBuf, size: &str) -> SmallDisk {
+        std::fs::create_dir(&at).expect("a writable folder");
+        let size = format!("size={size}");
+        referee("mount", &["-t", "tmpfs", "-o", &size, "none", at.to_str().expect("UTF-8")]);
+        SmallDisk(at)
+    }
+
+    /// Makes it that large.
+    pub fn grow(&self, size: &str) {
+        let size = format!("remount,size={size}");
+        referee("mount", &["-o", &size, self.0.to_str().expect("UTF-8")]);
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        referee("umount", &["--lazy", self.0.to_str().expect("UTF-8")]);
+    }
+}
+
 /// A kernel that only just starts an initramfs and prints, and one program, process 1 itself: what is compiled more than once
 /// is compiled in the shortest time.
 pub const TINY: &str = "[kernel]\nrungs = [\"console\", \"programs\", \"pvh\"]\nappend = \"rdinit=/bin/hello\"\n\

@@ -17,7 +17,7 @@ use node::NodeFiles;
 /// Part of every key: raised when the packer's output changes.
 const PACKER: &str = "2";
 const SEGMENT: &str = "segment";
-/// Beside a segment: the state of the hash after it, as it stands at the start of an image.
+/// Beside the segment that begins an image: the state of the hash after it.
 const STATE: &str = "segment.hash";
 const IMAGE: &str = "initramfs";
 
@@ -151,7 +151,7 @@ fn pack_programs(
     for (index, (recipe, artifact)) in programs.trees.iter().enumerate() {
         inputs.add(format!("{index} {}", recipe.name), artifact.digest.to_string());
     }
-    segment(session, "initramfs-programs", &inputs, compression, packed, || lay_over(programs))
+    segment(session, "initramfs-programs", &inputs, compression, packed, true, || lay_over(programs))
 }
 
 fn pack_large(
@@ -174,16 +174,18 @@ fn pack_large(
     if !any {
         return Ok(None);
     }
-    segment(session, "initramfs-files", &inputs, compression, packed, || Ok(large.clone())).map(Some)
+    segment(session, "initramfs-files", &inputs, compression, packed, false, || Ok(large.clone())).map(Some)
 }
 
-/// A packed segment, from the store or packed now; what had to be packed is added to `packed`.
+/// A packed segment, from the store or packed now; what had to be packed is added to `packed`. `first`: an image begins
+/// with it, so the hash is kept there.
 fn segment(
     session: &Session,
     name: &str,
     inputs: &Inputs,
     compression: Compression,
     packed: &mut Statistics,
+    first: bool,
     manifest: impl FnOnce() -> Result<Manifest>,
 ) -> Result<Artifact> {
     session.realize(name, inputs, |tree| {
@@ -192,10 +194,13 @@ fn segment(
         let written = initramfs::pack(&manifest()?, compression, out).map_err(packing)?;
         packed.entries += written.entries;
         packed.written += written.written;
-        let mut hasher = Hasher::new();
-        initramfs::write_image(&[Segment::File(path)], &mut hasher).map_err(packing)?;
-        let state = tree.join(STATE);
-        std::fs::write(&state, hasher.state()).context(|| format!("cannot write {}", state.display()))
+        if first {
+            let mut hasher = Hasher::new();
+            initramfs::write_image(&[Segment::File(path)], &mut hasher).map_err(packing)?;
+            let state = tree.join(STATE);
+            std::fs::write(&state, hasher.state()).context(|| format!("cannot write {}", state.display()))?;
+        }
+        Ok(())
     })
 }
 
