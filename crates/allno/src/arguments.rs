@@ -63,6 +63,8 @@ pub enum Command {
     Boot(Boot),
     /// Build the kernel and the initramfs
     Build(Build),
+    /// Climb the ladder from allnoconfig: every rung proved by boots
+    Climb(Climb),
     /// Configure a kernel as its own scripts/kconfig/conf does
     Conf(Conf),
     /// Show a kernel's configuration, and say why it is as it is
@@ -124,6 +126,29 @@ pub struct Build {
     /// Look for newer sources within the spec's series and write them into allno.lock
     #[arg(long)]
     pub update: bool,
+}
+
+/// `allno climb`
+#[derive(Args, Debug)]
+pub struct Climb {
+    /// Which spec: of it the kernel's source counts.
+    #[command(flatten)]
+    pub spec: Spec,
+    /// The first rung to prove [default: the lowest]
+    #[arg(long, value_name = "RUNG")]
+    pub from: Option<String>,
+    /// The last rung to prove [default: the highest]
+    #[arg(long, value_name = "RUNG")]
+    pub to: Option<String>,
+    /// Take each option of a rung away in turn, build and boot: which are needed? Without RUNG, of every rung
+    #[arg(long, value_name = "RUNG", num_args = 0..=1, default_missing_value = "", conflicts_with = "report")]
+    pub prove: Option<String>,
+    /// Write the report into this folder: index.html, report.md, and climb.json that both are made of
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub report: Option<PathBuf>,
+    /// Boot nothing: write the report of an earlier climb, from its climb.json
+    #[arg(long, value_name = "FILE", requires = "report", conflicts_with_all = ["from", "to"], value_hint = ValueHint::FilePath)]
+    pub records: Option<PathBuf>,
 }
 
 /// `allno conf`

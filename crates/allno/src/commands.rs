@@ -2,6 +2,7 @@
 
 mod boot;
 mod build;
+mod climb;
 mod completions;
 pub mod conf;
 mod config;
@@ -94,6 +95,7 @@ pub fn run(arguments: &Arguments, look: Look, cancel: Cancel) -> Result<Answer> 
     let answer = match &arguments.command {
         Command::Boot(boot) => boot::run(&context, boot),
         Command::Build(build) => build::run(&context, build),
+        Command::Climb(climb) => climb::run(&context, climb),
         Command::Conf(conf) => conf::run(&context, conf),
         Command::Config(config) => config::run(&context, config),
         Command::Doctor(doctor) => doctor::run(&context, doctor),

@@ -252,7 +252,7 @@ fn access(made: &Made, folder: &RunFolder, port: Option<u16>) -> Option<Access> 
 }
 
 /// What a kernel prints when no wanted text will come any more (kernel: kernel/panic.c, kernel/exit.c, init/do_mounts.c).
-fn fatal_texts() -> Vec<Fatal> {
+pub(crate) fn fatal_texts() -> Vec<Fatal> {
     vec![
         Fatal::literal("kernel-panic", "Kernel panic - not syncing"),
         Fatal::literal("end-of-panic", "---[ end Kernel panic"),

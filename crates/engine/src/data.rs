@@ -20,6 +20,7 @@ pub(crate) struct Folder {
 pub(crate) const RECIPE_FOLDER: Folder = Folder { kind: "recipe", name: "recipes", files: RECIPES };
 pub(crate) const RUNG_FOLDER: Folder = Folder { kind: "rung", name: "rungs", files: RUNGS };
 pub(crate) const MACHINE_FOLDER: Folder = Folder { kind: "machine", name: "machines", files: MACHINES };
+pub(crate) const LADDER_FOLDER: Folder = Folder { kind: "ladder", name: "ladder", files: LADDER };
 
 impl Folder {
     /// Every name in the folder, sorted.
@@ -46,6 +47,20 @@ impl Folder {
                 })
             }
         }
+    }
+
+    /// The text of the file called `name`, whatever it holds, with its place.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn file(&self, name: &str) -> Result<Place> {
+        let found = self.files.iter().find(|(candidate, _)| *candidate == name);
+        let (file, text) = found.ok_or_else(|| {
+            let names: Vec<&str> = self.files.iter().map(|(file, _)| *file).collect();
+            Error::input(format!("there is no {}/{name}", self.name))
+                .note(format!("there are: {}", names.join(", ")))
+        })?;
+        Ok(Place { path: format!("{}/{file}", self.name).into(), text: (*text).to_string() })
     }
 
     /// `name`.toml, parsed.

@@ -62,6 +62,13 @@ impl HostFacts {
         }
     }
 
+    /// The word on the kernel's command line that spares it measuring the CPU's frequency, where that is known: on a busy host
+    /// its own calibration against the PIT fails. Under TCG the guest's time stamp counter is the host's (QEMU: cpu_get_tsc).
+    pub fn clock_word(&self) -> Option<String> {
+        let khz = self.tsc_khz.filter(|_| self.accelerator() == Accelerator::Tcg)?;
+        Some(format!("tsc_early_khz={khz}"))
+    }
+
     /// "kvm" or "tcg".
     pub fn word(&self) -> &'static str {
         match self.accelerator() {

@@ -7,21 +7,25 @@
 
 pub mod boot;
 pub mod build;
+pub mod climb;
 mod data;
 pub mod decide;
+pub mod doctor;
+mod fetcher;
 pub mod host;
 pub mod image;
 pub mod kconfig_host;
+pub mod ladder;
 pub mod lint;
 pub mod made;
+pub mod proof;
 pub mod recipe;
 pub mod rung;
 pub mod session;
 pub mod spec;
+mod workshop;
 
 pub use decide::Overrides;
 pub use made::{Built, Made, make};
 pub use session::Session;
 pub use spec::SpecFile;
-
-pub mod doctor;

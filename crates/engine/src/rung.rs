@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::data::RUNG_FOLDER;
+use crate::proof::Proof;
 use crate::spec::{Place, SpecFile};
 
 /// `rungs/NAME.toml`.
@@ -27,6 +28,9 @@ pub struct Rung {
     /// The words it needs on the kernel's command line.
     #[serde(default)]
     pub append: Vec<AppendWord>,
+    /// What proves it, where it stands on the ladder.
+    #[serde(default)]
+    pub proof: Vec<Proof>,
 }
 
 /// A word of the kernel's command line.
@@ -53,6 +57,9 @@ pub struct RungOption {
     /// The last kernel series that has it.
     #[serde(default)]
     pub until: Option<Series>,
+    /// Why no boot here can show that it is needed, where that is so.
+    #[serde(default)]
+    pub unproved: Option<String>,
 }
 
 /// A kernel series, "6.12".
@@ -91,6 +98,8 @@ pub struct Request {
     pub snippet: Snippet,
     /// Why.
     pub why: String,
+    /// Why no boot here can show that it is needed, where that is so.
+    pub unproved: Option<String>,
 }
 
 /// All that was asked for of one kernel: one request per option, the spec's own last and winning.
@@ -159,7 +168,8 @@ impl Requests {
             let too_new = option.since.is_some_and(|since| series < since);
             let too_old = option.until.is_some_and(|until| series > until);
             if !too_new && !too_old {
-                self.add(request(&option.set, &place, option.why.clone())?)?;
+                let request = request(&option.set, &place, option.why.clone())?;
+                self.add(Request { unproved: option.unproved.clone(), ..request })?;
             }
         }
         seen.push(name.to_string());
@@ -180,6 +190,15 @@ impl Requests {
                 Ok(())
             }
         }
+    }
+
+    /// The same with `name` asked to be off.
+    pub fn without(&self, name: &str) -> Requests {
+        let mut requests = self.clone();
+        for request in requests.0.iter_mut().filter(|request| request.assignment.name == name) {
+            request.assignment.value = Value::No;
+        }
+        requests
     }
 
     /// The requests, in order.
@@ -245,7 +264,7 @@ fn request(option: &Spanned<String>, place: &Place, why: String) -> Result<Reque
             .note("the node's kernel has no module loader: its initramfs carries no modules, and one file boots everywhere")
             .hint(format!("build it in: \"{}=y\"", assignment.name)));
     }
-    Ok(Request { assignment, origin: place.line(option.span()), snippet, why })
+    Ok(Request { assignment, origin: place.line(option.span()), snippet, why, unproved: None })
 }
 
 #[cfg(test)]

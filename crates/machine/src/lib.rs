@@ -1,5 +1,6 @@
 //! Virtual machines: what one is ([`Machine`]), whether KVM runs kernels here ([`kvm`]), the QEMU command
-//! line and its start ([`qemu`], [`Guest`]), what the guest says ([`console`]), reaching it by SSH ([`ssh`]),
+//! line and its start ([`qemu`], [`Guest`]), what the guest says ([`console`]) and does in silence ([`monitor`]), reaching
+//! it by SSH ([`ssh`]),
 //! what a run leaves behind ([`run`]) and what it should do ([`expect`]).
 //!
 //! Deliberately absent: what a kernel is built from, anything that prints a report. Every wait has a deadline and ends as
@@ -12,6 +13,7 @@ mod guest;
 pub mod interactive;
 pub mod key;
 pub mod kvm;
+pub mod monitor;
 mod pattern;
 mod port;
 pub mod qemu;

@@ -97,6 +97,21 @@ impl RunFolder {
         Err(Error::failed(cannot()).note("too many runs began in this second"))
     }
 
+    /// Makes the folder `path` anew, for a run whose place is known beforehand; what an earlier run left in it goes.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn at(path: &Path) -> Result<RunFolder> {
+        let cannot = || format!("cannot make the run's folder {}", path.display());
+        match std::fs::remove_dir_all(path) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(cause).context(cannot),
+            _ => {}
+        }
+        std::fs::create_dir_all(path).context(cannot)?;
+        let events = File::create(path.join("events.jsonl")).context(cannot)?;
+        Ok(RunFolder { path: path.to_path_buf(), events })
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

@@ -61,6 +61,31 @@ impl fmt::Display for Rebuild {
     }
 }
 
+impl Artifact {
+    /// Keeps `text` beside the artifact: what it took to build it, which is not of its content. It goes when the artifact
+    /// goes.
+    ///
+    /// # Errors
+    /// `name` is not a plain name; the store cannot be written.
+    pub fn keep_note(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.note_path(name)?;
+        let fresh = path.with_extension(format!("{}.new", std::process::id()));
+        fs::write(&fresh, text)
+            .and_then(|()| fs::rename(&fresh, &path))
+            .context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// What [`Artifact::keep_note`] kept, if it did.
+    pub fn note(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.note_path(name).ok()?).ok()
+    }
+
+    fn note_path(&self, name: &str) -> Result<PathBuf> {
+        check_name(name)?;
+        Ok(self.path.with_file_name(format!("note-{name}")))
+    }
+}
+
 impl Store {
     /// Where the artifact's tree is, or will be once it is built. A build runs elsewhere, so what it writes
     /// down about its own place has to be mapped to this path.

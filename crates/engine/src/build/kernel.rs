@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::process::Program;
+use base::process::{Program, children_time};
 use base::{Context, Error, Result, Size, Task, Total, Unit};
 use kconfig::DotConfig;
-use store::{Inputs, Workspace};
+use serde::{Deserialize, Serialize};
+use store::{Artifact, Inputs, Workspace};
 
 use super::kernel_source::KernelSource;
 use super::toolchain::{Toolchain, clean};
@@ -17,7 +18,7 @@ use crate::session::Session;
 const CONFIG_LIMIT: Duration = Duration::from_secs(600);
 const MAKE_LIMIT: Duration = Duration::from_secs(4 * 3600);
 /// Part of the key: raised when this file makes other bytes of the same inputs.
-const WAY: &str = "2";
+const WAY: &str = "3";
 
 /// A built kernel's files, and what is known of it.
 #[derive(Clone, Debug)]
@@ -34,6 +35,47 @@ pub struct Kernel {
     pub digest: String,
     /// Whether it was built just now.
     pub fresh: bool,
+    /// What building it took, when that is on record.
+    pub effort: Option<Effort>,
+    _held: Artifact,
+}
+
+impl Kernel {
+    /// The configuration it was built with.
+    ///
+    /// # Errors
+    /// The store was tampered with.
+    pub fn read_config(&self) -> Result<DotConfig> {
+        Ok(DotConfig::parse(&read(&self.config)?))
+    }
+}
+
+/// What it took to build a kernel in the object tree as the kernel before had left it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Effort {
+    /// How many objects of the kernel were compiled or assembled (kbuild's CC and AS lines).
+    pub objects_compiled: u64,
+    /// The processor time of make and all it started, configuring included, in seconds.
+    pub cpu_seconds: f64,
+}
+
+/// The name of the note that holds an [`Effort`].
+const EFFORT: &str = "effort.json";
+
+/// Under which names a kernel is kept and built, and how strictly.
+#[derive(Clone, Copy, Debug)]
+pub struct Naming<'a> {
+    /// The artifact's: a project keeps the newest of each name.
+    pub artifact: &'a str,
+    /// The object tree's, behind the source's: kernels that are built one from another share one.
+    pub objects: &'a str,
+    /// Whether it is enough that it can be built, though an option that was asked for did not survive.
+    pub as_it_comes: bool,
+}
+
+impl Naming<'_> {
+    /// Those of a spec's own kernel.
+    pub const OF_SPEC: Naming<'static> = Naming { artifact: "kernel", objects: "", as_it_comes: false };
 }
 
 /// Builds the kernel, or finds it in the store.
@@ -42,6 +84,7 @@ pub struct Kernel {
 /// A dropped option ([`base::Kind::Input`]), or a failing make.
 pub fn build(
     session: &Session,
+    naming: Naming,
     source: &KernelSource,
     requests: &Requests,
     toolchain: &Toolchain,
@@ -53,9 +96,15 @@ pub fn build(
         .with("requests", requests.fragment())
         .with("compiler", &toolchain.compiler)
         .with("linker", &toolchain.linker);
-    let artifact = session.realize("kernel", &inputs, |tree| {
-        Builder { session, source, requests, toolchain }.build_into(tree)
+    let mut effort = None;
+    let artifact = session.realize(naming.artifact, &inputs, |tree| {
+        effort = Some(Builder { session, naming, source, requests, toolchain }.build_into(tree)?);
+        Ok(())
     })?;
+    if let Some(effort) = &effort {
+        artifact.keep_note(EFFORT, &serde_json::to_string(effort).unwrap_or_default())?;
+    }
+    let effort = effort.or_else(|| serde_json::from_str(&artifact.note(EFFORT)?).ok());
     let file = |name: &str| artifact.path.join(name);
     Ok(Kernel {
         bz_image: file("bzImage"),
@@ -64,11 +113,14 @@ pub fn build(
         config: file("config"),
         digest: artifact.digest.to_string(),
         fresh: artifact.fresh,
+        effort,
+        _held: artifact,
     })
 }
 
 struct Builder<'a> {
     session: &'a Session,
+    naming: Naming<'a>,
     source: &'a KernelSource,
     requests: &'a Requests,
     toolchain: &'a Toolchain,
@@ -76,19 +128,19 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// Configures and makes in a reusable object tree, then copies the results into `out`.
-    fn build_into(&self, out: &Path) -> Result<()> {
+    fn build_into(&self, out: &Path) -> Result<Effort> {
         let Session { store, events, cancel, .. } = self.session;
         let task = events.task("building", format!("linux {}", self.source.version));
         let objects = store.workspace(
-            &format!("{}-{WAY}", self.source.objects),
+            &format!("{}-{WAY}{}", self.source.objects, self.naming.objects),
             &self.session.project,
             events,
             cancel,
         )?;
         let log = out.join("build.log");
         let made = self.make_all(&objects, &log, &task);
-        let config = match made {
-            Ok(config) => config,
+        let (config, effort) = match made {
+            Ok(made) => made,
             // After an error of its own make has removed the target it was at, so the rest can be trusted; what was
             // killed, or ran out of room, may have left half an object.
             Err(error) if matches!(error.kind(), base::Kind::Failed | base::Kind::Input) => {
@@ -113,16 +165,18 @@ impl Builder<'_> {
                 Size(size)
             ),
         );
-        Ok(())
+        Ok(effort)
     }
 
-    fn make_all(&self, objects: &Workspace, log: &Path, task: &Task) -> Result<DotConfig> {
+    fn make_all(&self, objects: &Workspace, log: &Path, task: &Task) -> Result<(DotConfig, Effort)> {
+        let before = children_time();
         self.configure(&objects.path, log)?;
         let config = self.check(&objects.path)?;
         // Where objects are left from an earlier build, how many are made anew is known only once they are.
         let expected = (!objects.reused).then(|| lines_expected(config.count_yes()));
-        self.make(&objects.path, log, task, expected)?;
-        Ok(config)
+        let objects_compiled = self.make(&objects.path, log, task, expected)?;
+        let spent = children_time().saturating_sub(before);
+        Ok((config, Effort { objects_compiled, cpu_seconds: spent.as_secs_f64() }))
     }
 
     fn program(&self, objects: &Path) -> Program {
@@ -159,6 +213,9 @@ impl Builder<'_> {
 
     fn check(&self, objects: &Path) -> Result<DotConfig> {
         let config = DotConfig::parse(&read(&objects.join(".config"))?);
+        if self.naming.as_it_comes {
+            return Ok(config);
+        }
         survival::check(self.requests, &config, || {
             let host = kernel_config::host(self.session, self.source, self.toolchain, objects)?;
             kernel_config::read(&host, &self.source.version)
@@ -166,20 +223,22 @@ impl Builder<'_> {
         Ok(config)
     }
 
-    /// `expected`: about how many lines it will print.
-    fn make(&self, objects: &Path, log: &Path, task: &Task, expected: Option<u64>) -> Result<()> {
-        let mut done = 0;
+    /// How many objects were compiled. `expected`: about how many lines it will print.
+    fn make(&self, objects: &Path, log: &Path, task: &Task, expected: Option<u64>) -> Result<u64> {
+        let (mut done, mut compiled) = (0, 0);
         let program = self.program(objects).arg(format!("-j{}", self.toolchain.jobs)).args(["bzImage"]);
         program
             .run(log, MAKE_LIMIT, &self.session.cancel, &mut |line| {
                 // kbuild's quiet form: "  CC      init/main.o".
-                if let Some((_, file)) = line.strip_prefix("  ").and_then(|it| it.split_once(' ')) {
+                if let Some((step, file)) = line.strip_prefix("  ").and_then(|it| it.split_once(' ')) {
                     done += 1;
+                    compiled += u64::from(matches!(step, "CC" | "AS"));
                     let total = expected.filter(|expected| *expected >= done).map(Total::About);
                     task.progress_on(done, total, Unit::Steps, file.trim());
                 }
             })
-            .map_err(|error| keep_log(error.because_of("the kernel did not build"), log, objects))
+            .map_err(|error| keep_log(error.because_of("the kernel did not build"), log, objects))?;
+        Ok(compiled)
     }
 
     fn install(&self, objects: &Path, out: &Path) -> Result<()> {

@@ -126,7 +126,7 @@ fn join(segments: &[Segment], state: &Path, tree: &Path) -> Result<Known> {
     })
 }
 
-fn packing(error: initramfs::Error) -> Error {
+pub(crate) fn packing(error: initramfs::Error) -> Error {
     Error::failed("cannot pack the initramfs").note(error.to_string())
 }
 
@@ -206,7 +206,7 @@ fn segment(
 
 /// The recipes' trees over each other, by the rule of `recipes/README.md`: a later path may take the place of an
 /// earlier symbolic link; any other path in two trees is an error.
-fn lay_over(programs: &Programs) -> Result<Manifest> {
+pub(crate) fn lay_over(programs: &Programs) -> Result<Manifest> {
     let mut entries: std::collections::BTreeMap<String, (Entry, &str)> = Default::default();
     for (recipe, artifact) in &programs.trees {
         let mut found = Vec::new();

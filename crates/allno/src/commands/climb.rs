@@ -1,0 +1,75 @@
+//! `allno climb`: every rung from allnoconfig up, each proved by boots.
+
+use base::{Error, Result};
+use engine::climb::prove::{self, Finding, Verdict};
+use engine::climb::{self, Part, Record, report};
+
+use super::{Answer, Context};
+use crate::arguments::Climb;
+
+/// Climbs, and says of each rung what was seen below it and with it.
+pub fn run(context: &Context, arguments: &Climb) -> Result<Answer> {
+    if let Some(rung) = &arguments.prove {
+        return prove_options(context, arguments, rung);
+    }
+    let records = match &arguments.records {
+        Some(path) => report::read(path)?,
+        None => climb_all(context, arguments)?,
+    };
+    if let Some(folder) = &arguments.report {
+        let page = report::write(folder, &records)?;
+        context.events.line("report", page.display().to_string());
+    }
+    let failed: Vec<&str> =
+        records.iter().filter(|record| !record.proved).map(|record| record.rung.as_str()).collect();
+    let answer = Answer::new(context.global, &records, || summary(&records))?;
+    Ok(match failed.is_empty() || arguments.records.is_some() {
+        true => answer,
+        false => answer.with_error(Error::failed(format!("not proved: {}", failed.join(", ")))),
+    })
+}
+
+fn climb_all(context: &Context, arguments: &Climb) -> Result<Vec<Record>> {
+    let (session, spec) = context.session(&arguments.spec)?;
+    let part = Part { from: arguments.from.clone(), to: arguments.to.clone() };
+    let events = &session.events;
+    climb::climb(&session, &spec, &part, |record| {
+        let word = if record.proved { "proved" } else { "NOT proved" };
+        events.line(word, format!("{}   {}", record.rung, climb::line(record)));
+        for proof in &record.proofs {
+            proof.before.iter().for_each(|line| events.line("  below", line.clone()));
+            proof.after.iter().for_each(|line| events.line("  with", line.clone()));
+        }
+        Ok(())
+    })
+}
+
+/// Each option of one rung, or of all, taken away in turn.
+fn prove_options(context: &Context, arguments: &Climb, rung: &str) -> Result<Answer> {
+    let (session, spec) = context.session(&arguments.spec)?;
+    let named = Some(rung.to_string()).filter(|rung| !rung.is_empty());
+    let part = Part {
+        from: named.clone().or_else(|| arguments.from.clone()),
+        to: named.or_else(|| arguments.to.clone()),
+    };
+    let events = &session.events;
+    let verdicts = prove::prove(&session, &spec, &part, |verdict| {
+        events.line(verdict.finding.word(), format!("{}   {}", verdict.option, verdict.rung));
+        verdict.evidence.iter().for_each(|line| events.line("", line.clone()));
+        Ok(())
+    })?;
+    Answer::new(context.global, &verdicts, || count(&verdicts))
+}
+
+fn count(verdicts: &[Verdict]) -> String {
+    let of = |finding: Finding| verdicts.iter().filter(|verdict| verdict.finding == finding).count();
+    let kinds = [Finding::Needed, Finding::NotNeeded, Finding::OnAnyway, Finding::Unproved];
+    let counted: Vec<String> = kinds.map(|kind| format!("{} {}", of(kind), kind.word())).into();
+    format!("{} options: {}\n", verdicts.len(), counted.join(", "))
+}
+
+fn summary(records: &[Record]) -> String {
+    let proofs: usize = records.iter().map(|record| record.proofs.len()).sum();
+    let proved = records.iter().filter(|record| record.proved).count();
+    format!("{proved} of {} rungs proved, by {proofs} proofs\n", records.len())
+}

@@ -1,0 +1,253 @@
+//! One boot of a proof, and what was seen.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use base::{Error, Result};
+use kconfig::Value;
+use machine::expect::{Checking, Outcome, check};
+use machine::{
+    Cursor, Fatal, Guest, Launch, MacAddress, Machine, Network, Pattern, ReservedPort, RunFolder, Wait,
+    monitor,
+};
+use serde_json::json;
+
+use super::processor::{self, Standing};
+use super::traffic::Traffic;
+use super::user_space::UserSpace;
+use crate::boot::fatal_texts;
+use crate::build::Kernel;
+use crate::data::MACHINE_FOLDER;
+use crate::proof::{Below, Proof};
+use crate::workshop::Workshop;
+
+/// How long the machine of the first rung runs before its processor is looked at.
+const UNTIL_PANIC: Duration = Duration::from_secs(60);
+/// The guest's memory in MiB.
+const MEMORY: u32 = 256;
+/// Most lines of evidence kept of one boot.
+const EVIDENCE_LINES: usize = 4;
+
+/// Everything one boot needs.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub workshop: &'a Workshop<'a>,
+    pub proof: &'a Proof,
+    pub kernel: &'a Kernel,
+    pub user_space: &'a UserSpace,
+    /// The rungs' words for the command line.
+    pub words: &'a [String],
+    /// The run's folder.
+    pub folder: &'a Path,
+}
+
+/// What was seen of one boot.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// Whether all that the proof expects came.
+    pub passed: bool,
+    /// The lines that show it: what was expected and came, or why it did not and the last of the console.
+    pub lines: Vec<String>,
+    /// Whether the console stayed empty.
+    pub silent: bool,
+    /// The line that [`Below::Line`] looks for, if the console has it.
+    pub below: Option<String>,
+    /// From QEMU's start to the kernel's handing over to process 1, in milliseconds.
+    pub init_ms: Option<u64>,
+    /// How long it took in all.
+    pub took: Duration,
+    /// The run's folder.
+    pub run: PathBuf,
+}
+
+impl Attempt<'_> {
+    /// Boots and looks. `within`: the longest any expectation may wait, if it is less than its own.
+    ///
+    /// # Errors
+    /// QEMU does not start, or the run was stopped; not that an expectation failed.
+    pub fn run(&self, within: Option<Duration>) -> Result<Seen> {
+        let session = self.workshop.session;
+        let on = self.on_unasked()?;
+        if !on.is_empty() {
+            return Ok(Seen::of(false, vec![format!("on though nobody asked: {}", on.join(", "))]));
+        }
+        let run = RunFolder::at(self.folder)?;
+        let traffic = self.proof.traffic.then(Traffic::open).transpose()?;
+        let socket =
+            tempfile::tempdir().map_err(|cause| Error::host("no scratch folder").note(cause.to_string()))?;
+        let socket = socket.path().join("monitor");
+        let launch = self.launch(traffic.as_ref(), self.proof.processor_in.is_some().then_some(&socket))?;
+        let port = if launch.wants_port() { Some(ReservedPort::new(None)?) } else { None };
+        let program = launch.program(port.as_ref().map(ReservedPort::port))?;
+        run.write_plan(&json!({ "proof": self.proof.about, "launch": launch }))?;
+        run.write_line(&program.shell_line())?;
+        let forwarded = port.as_ref().map(ReservedPort::port);
+        let mut guest = Guest::start(&program, &run.console_log(), &run.qemu_log(), port, None)?;
+        let began = Instant::now();
+        let mut seen = match &self.proof.processor_in {
+            Some(function) => self.look_at_processor(&guest, &socket, function)?,
+            None => self.look_at_console(&mut guest, traffic.as_ref().zip(forwarded), within)?,
+        };
+        session.cancel.check()?;
+        self.complete(&mut seen, &guest);
+        seen.took = began.elapsed();
+        seen.run = run.path().to_path_buf();
+        // A QEMU that refuses its arguments is no kernel that fails.
+        let stderr = guest.stderr_lines();
+        guest.stop();
+        if seen.silent && !seen.passed && !stderr.is_empty() {
+            return Err(Error::failed("QEMU did not start").output(stderr).note(program.shell_line()));
+        }
+        run.finish(&json!({ "passed": seen.passed, "evidence": seen.lines }))?;
+        Ok(seen)
+    }
+
+    /// The options of the proof's `off` that are on.
+    fn on_unasked(&self) -> Result<Vec<String>> {
+        if self.proof.off.is_empty() {
+            return Ok(Vec::new());
+        }
+        let config = self.kernel.read_config()?;
+        Ok(self.proof.off.iter().filter(|name| config.value(name) == Value::Yes).cloned().collect())
+    }
+
+    fn launch(&self, traffic: Option<&Traffic>, socket: Option<&PathBuf>) -> Result<Launch> {
+        let proof = self.proof;
+        let place = MACHINE_FOLDER.place(proof.machine.get_ref())?;
+        let mut machine = Machine::parse(&place.path, &place.text)?;
+        let disk = self
+            .user_space
+            .disk
+            .as_ref()
+            .map(|disk| machine::qemu::double_commas(&disk.path.display().to_string()));
+        let fill = |word: &String| word.replace("{disk}", disk.as_deref().unwrap_or_default());
+        let mut extra: Vec<String> = proof.extra.iter().map(fill).collect();
+        extra.extend(socket.into_iter().flat_map(|socket| monitor::arguments(socket)));
+        let network = match &proof.card {
+            Some(card) => {
+                machine.network_device = Some(card.clone());
+                Network::user()
+            }
+            None => Network::None,
+        };
+        let mut words = self.words.to_vec();
+        words.extend(self.workshop.host.clock_word());
+        words.extend(proof.append.clone());
+        words.extend(traffic.map(Traffic::word));
+        Ok(Launch {
+            machine,
+            accelerator: self.workshop.host.accelerator(),
+            memory: MEMORY,
+            processors: 1,
+            kernel: self.kernel.bz_image.clone(),
+            initramfs: self.user_space.initramfs.as_ref().map(|held| held.path.clone()),
+            append: words.join(" "),
+            network,
+            mac: MacAddress::DEFAULT,
+            random: false,
+            gdb: None,
+            extra,
+            own_line: None,
+        })
+    }
+
+    fn look_at_processor(&self, guest: &Guest, socket: &Path, function: &str) -> Result<Seen> {
+        let map = self.kernel.bz_image.with_file_name("System.map");
+        let standing = processor::find(socket, &map, function, UNTIL_PANIC, &self.workshop.session.cancel)?;
+        let (passed, lines) = match standing {
+            Standing::Inside(lines) => (true, lines),
+            Standing::Elsewhere(lines) => (false, lines),
+        };
+        Ok(Seen {
+            silent: guest.console().text_from(Cursor::default()).is_empty(),
+            ..Seen::of(passed, lines)
+        })
+    }
+
+    fn look_at_console(
+        &self,
+        guest: &mut Guest,
+        traffic: Option<(&Traffic, u16)>,
+        within: Option<Duration>,
+    ) -> Result<Seen> {
+        let cancel = &self.workshop.session.cancel;
+        let fatal = fatal_texts();
+        let shorter = |own: f64| within.map_or(own, |within| own.min(within.as_secs_f64()));
+        if let Some(failure) = self.type_all(guest, &fatal, shorter(machine::expect::DEFAULT_WITHIN))? {
+            return Ok(Seen::of(false, vec![failure]));
+        }
+        let mut lines = Vec::new();
+        let checking = Checking { access: None, fatal: &fatal, cancel };
+        for expectation in &self.proof.expect {
+            let mut expectation = expectation.get_ref().clone();
+            expectation.within = shorter(expectation.within);
+            let outcomes = check(&[expectation], guest, checking, |_| {});
+            cancel.check()?;
+            for Outcome { seen, failure, expected, .. } in outcomes {
+                if let Some(failure) = failure {
+                    return Ok(Seen::of(false, vec![failure_line(&expected, &failure.sentence())]));
+                }
+                lines.extend(seen);
+            }
+        }
+        if let Some((traffic, port)) = traffic {
+            match traffic.exchange(port, Duration::from_secs_f64(shorter(30.0)), cancel)? {
+                Ok(more) => lines.extend(more),
+                Err(failure) => return Ok(Seen::of(false, vec![failure])),
+            }
+        }
+        Ok(Seen::of(true, lines))
+    }
+
+    /// Types what the proof says; why not, if the text to type after does not come.
+    fn type_all(&self, guest: &mut Guest, fatal: &[Fatal], within: f64) -> Result<Option<String>> {
+        let mut cursor = Cursor::default();
+        for typed in &self.proof.typed {
+            let wanted = [Pattern::literal(&typed.after)];
+            let deadline = guest.console().began() + Duration::from_secs_f64(within);
+            let wait = Wait { wanted: &wanted, fatal, deadline, cancel: &self.workshop.session.cancel };
+            if let Err(stopped) = guest.console().wait(&mut cursor, &wait) {
+                return Ok(Some(stopped.sentence()));
+            }
+            guest.write(format!("{}\n", typed.line).as_bytes())?;
+        }
+        Ok(None)
+    }
+
+    /// What every boot is asked: whether it spoke, when it reached process 1, and the line of the rung below.
+    fn complete(&self, seen: &mut Seen, guest: &Guest) {
+        let console = guest.console();
+        seen.silent = console.text_from(Cursor::default()).is_empty();
+        let find = |pattern: &Pattern| {
+            let wait = Wait {
+                wanted: std::slice::from_ref(pattern),
+                fatal: &[],
+                deadline: Instant::now() + Duration::from_millis(50),
+                cancel: &self.workshop.session.cancel,
+            };
+            console.wait(&mut Cursor::default(), &wait).ok()
+        };
+        // kernel: init/main.c, run_init_process. It is said before it is tried.
+        let started = Pattern::regex("Run /\\S+ as init process").ok().and_then(|pattern| find(&pattern));
+        let ran = find(&Pattern::literal("No working init found")).is_none();
+        seen.init_ms = started.filter(|_| ran).map(|line| line.at.as_millis() as u64);
+        if let Some(Below::Line(expression)) = &self.proof.below {
+            seen.below = Pattern::regex(expression).ok().and_then(|pattern| find(&pattern)).map(|it| it.line);
+        }
+        if !seen.passed {
+            let last = console.last_lines(EVIDENCE_LINES);
+            seen.lines.extend(last.into_iter().map(|line| format!("| {line}")));
+        }
+    }
+}
+
+impl Seen {
+    fn of(passed: bool, lines: Vec<String>) -> Seen {
+        let run = PathBuf::new();
+        Seen { passed, lines, silent: false, below: None, init_ms: None, took: Duration::ZERO, run }
+    }
+}
+
+fn failure_line(expected: &str, sentence: &str) -> String {
+    if sentence.contains(expected) { sentence.to_string() } else { format!("{expected}: {sentence}") }
+}

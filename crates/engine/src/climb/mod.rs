@@ -1,0 +1,266 @@
+//! Climbs the ladder: each rung's kernel is built, the kernel of the rung below is seen to fail where the rung's own passes.
+
+mod attempt;
+mod processor;
+pub mod prove;
+mod record;
+pub mod report;
+mod traffic;
+mod user_space;
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base::{Context, Error, Result, Size};
+
+use crate::boot::RUNS;
+use crate::build::Kernel;
+use crate::ladder::{Added, Ladder, Step};
+use crate::proof::{Below, Proof};
+use crate::rung::append_words;
+use crate::session::Session;
+use crate::spec::SpecFile;
+use crate::workshop::Workshop;
+use attempt::{Attempt, Seen};
+pub use record::{OptionRecord, ProofRecord, Record};
+use user_space::UserSpace;
+
+/// The kernel of the rung below gets this many times as long as the rung's own took …
+const PATIENCE: u32 = 3;
+/// … and this much on top.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Which part of the ladder.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    /// The first rung to prove; the lowest unless given.
+    pub from: Option<String>,
+    /// The last one; the highest unless given.
+    pub to: Option<String>,
+}
+
+/// Climbs, and tells `on_record` of each rung as it is done.
+///
+/// # Errors
+/// A rung that does not exist, a wrong rung, a kernel that does not build, QEMU that does not start. That a rung is not proved is no
+/// error: its record says so.
+pub fn climb(
+    session: &Session,
+    spec: &SpecFile,
+    part: &Part,
+    mut on_record: impl FnMut(&Record) -> Result<()>,
+) -> Result<Vec<Record>> {
+    let (climber, range) = Climber::open(session, spec, part)?;
+    let mut records = Vec::new();
+    let mut below = match range.start().checked_sub(1) {
+        Some(position) => Some(climber.kernel(position)?.0),
+        None => None,
+    };
+    for position in range {
+        session.cancel.check()?;
+        let (kernel, added) = climber.kernel(position)?;
+        let record = climber.prove(position, &kernel, &added, below.as_ref())?;
+        on_record(&record)?;
+        records.push(record);
+        below = Some(kernel);
+    }
+    Ok(records)
+}
+
+struct Climber<'a> {
+    workshop: Workshop<'a>,
+    ladder: Ladder,
+    folder: PathBuf,
+}
+
+impl<'a> Climber<'a> {
+    /// Finds the part of the ladder, and fetches what it needs.
+    fn open(
+        session: &'a Session,
+        spec: &SpecFile,
+        part: &Part,
+    ) -> Result<(Climber<'a>, RangeInclusive<usize>)> {
+        let ladder = Ladder::read()?;
+        let first = part.from.as_deref().map_or(Ok(0), |name| ladder.position(name))?;
+        let last = part.to.as_deref().map_or(Ok(ladder.steps.len() - 1), |name| ladder.position(name))?;
+        if first > last {
+            let (from, to) = (&ladder.steps[first].rung.name, &ladder.steps[last].rung.name);
+            return Err(Error::input(format!("the rung \"{to}\" stands below \"{from}\""))
+                .hint(format!("allno climb --from {to} --to {from}")));
+        }
+        let mut recipes: Vec<String> = Vec::new();
+        for proof in ladder.steps[..=last].iter().flat_map(|step| &step.rung.proof) {
+            recipes.extend(proof.recipes.iter().map(|name| name.get_ref().clone()));
+        }
+        recipes.sort();
+        recipes.dedup();
+        let workshop = Workshop::open(session, spec, &recipes)?;
+        let climber = Climber { workshop, ladder, folder: spec.folder.join(RUNS).join("climb") };
+        Ok((climber, first..=last))
+    }
+}
+
+impl Climber<'_> {
+    /// The kernel of a rung.
+    fn kernel(&self, position: usize) -> Result<(Kernel, Added)> {
+        let added = self.ladder.added(position, self.workshop.source.series, &self.workshop.spec)?;
+        let name = &self.ladder.steps[position].rung.name;
+        let kernel = self.workshop.kernel(name, &added.requests);
+        let kernel = kernel.map_err(|error| error.note(format!("on the way to the rung \"{name}\"")))?;
+        Ok((kernel, added))
+    }
+
+    /// Boots the rung and, where there is one, the rung below.
+    fn prove(
+        &self,
+        position: usize,
+        kernel: &Kernel,
+        added: &Added,
+        below: Option<&Kernel>,
+    ) -> Result<Record> {
+        let step = &self.ladder.steps[position];
+        let mut proofs = Vec::new();
+        for (index, proof) in step.rung.proof.iter().enumerate() {
+            proofs.push(self.prove_one(position, index, proof, kernel, below)?);
+        }
+        self.record(step, kernel, added, proofs)
+    }
+
+    fn prove_one(
+        &self,
+        position: usize,
+        index: usize,
+        proof: &Proof,
+        kernel: &Kernel,
+        below: Option<&Kernel>,
+    ) -> Result<ProofRecord> {
+        let name = |which: &str| format!("{}-{}-{which}", self.ladder.steps[position].rung.name, index + 1);
+        // The rung itself first: its time says how long the one below deserves.
+        let with = self.boot(proof, position, kernel, &name("with"), Usual)?;
+        let lower = match (below, &proof.below) {
+            (Some(below), Some(expected)) => {
+                let within = patience(&with);
+                // A rung that adds no option is proved by its user space: the same kernel, with that of the rung below.
+                let how = match below.digest == kernel.digest {
+                    true => Lower { within, user_space: self.user_space_below(position)? },
+                    false => Shorter(within),
+                };
+                Some((self.boot(proof, position, below, &name("below"), how)?, expected))
+            }
+            _ => None,
+        };
+        Ok(verdict(proof, with, lower))
+    }
+
+    /// Boots one proof of the rung at `position` on `kernel`, in the run directory of this `name`.
+    fn boot(&self, proof: &Proof, position: usize, kernel: &Kernel, name: &str, how: How) -> Result<Seen> {
+        let own = UserSpace::of(&self.workshop, proof)?;
+        let (within, user_space) = match how {
+            Usual => (None, own),
+            Shorter(within) => (Some(within), own),
+            Lower { within, user_space } => (Some(within), user_space.unwrap_or(own)),
+        };
+        let attempt = Attempt {
+            workshop: &self.workshop,
+            proof,
+            kernel,
+            user_space: &user_space,
+            words: &append_words(&self.ladder.steps[position].names)?,
+            folder: &self.folder.join(name),
+        };
+        attempt.run(within)
+    }
+
+    fn user_space_below(&self, position: usize) -> Result<Option<UserSpace>> {
+        let lower = position.checked_sub(1).and_then(|below| self.ladder.steps[below].rung.proof.last());
+        lower.map(|proof| UserSpace::of(&self.workshop, proof)).transpose()
+    }
+
+    fn record(
+        &self,
+        step: &Step,
+        kernel: &Kernel,
+        added: &Added,
+        proofs: Vec<ProofRecord>,
+    ) -> Result<Record> {
+        let size = |path: &PathBuf| {
+            path.metadata().map(|it| it.len()).context(|| format!("cannot read {}", path.display()))
+        };
+        let requests: Vec<_> = added.requests.iter().collect();
+        let options = added.new.iter().map(|&index| OptionRecord::of(requests[index])).collect();
+        let append = step.rung.append.iter().map(|append| append.word.clone()).collect();
+        Ok(Record::new(
+            &step.rung,
+            options,
+            append,
+            record::Measures {
+                y_count: kernel.read_config()?.count_yes() as u64,
+                bzimage_bytes: size(&kernel.bz_image)?,
+                vmlinux_bytes: size(&kernel.vmlinux)?,
+                effort: kernel.effort,
+            },
+            proofs,
+        ))
+    }
+}
+
+/// How a proof is booted.
+enum How {
+    /// As it stands.
+    Usual,
+    /// With this long for each expectation at most.
+    Shorter(Duration),
+    /// The same with another user space.
+    Lower { within: Duration, user_space: Option<UserSpace> },
+}
+use How::{Lower, Shorter, Usual};
+
+/// How long a boot that is to fail deserves, by one that passed.
+fn patience(passed: &Seen) -> Duration {
+    passed.took * PATIENCE + GRACE
+}
+
+/// What both boots together say.
+fn verdict(proof: &Proof, with: Seen, lower: Option<(Seen, &Below)>) -> ProofRecord {
+    let (before, fails_below) = match lower {
+        None => (Vec::new(), proof.below.is_none()),
+        Some((seen, expected)) => {
+            let as_expected = match expected {
+                Below::Silence => seen.silent && !with.silent,
+                Below::Line(_) => seen.below.is_some(),
+            };
+            let line = match (&seen.below, seen.silent) {
+                _ if seen.passed => vec!["the rung below shows all of it, too".to_string()],
+                (Some(line), _) => vec![line.clone()],
+                (None, true) => vec!["(not one byte on the console)".to_string()],
+                (None, false) => seen.lines.clone(),
+            };
+            (line, as_expected && !seen.passed)
+        }
+    };
+    ProofRecord {
+        about: proof.about.clone(),
+        machine: proof.machine.get_ref().clone(),
+        before,
+        after: with.lines,
+        init_ms: with.init_ms,
+        proved: with.passed && fails_below,
+        run: with.run,
+    }
+}
+
+/// One line on a rung, for a person.
+pub fn line(record: &Record) -> String {
+    let effort = match (record.objects_compiled, record.cpu_seconds) {
+        (Some(objects), Some(seconds)) => format!(", {objects} compiled, {seconds:.0} CPU s"),
+        _ => String::new(),
+    };
+    let init = record.init_ms.map(|time| format!(", init at {time} ms")).unwrap_or_default();
+    format!(
+        "+{} options, {} =y, bzImage {}{effort}{init}",
+        record.options.len(),
+        record.y_count,
+        Size(record.bzimage_bytes)
+    )
+}

@@ -1,0 +1,176 @@
+//! The report of a climb: one page that can be read as a tutorial, in any browser and offline, and the same as Markdown.
+
+mod chart;
+mod html;
+mod markdown;
+
+pub use html::html;
+pub use markdown::markdown;
+
+use std::path::{Path, PathBuf};
+
+use base::{Context, Error, Result, Size};
+
+use super::Record;
+
+/// Most bytes of a file of records that are read.
+const RECORDS_LIMIT: u64 = 64 << 20;
+
+/// Writes the report into `folder`: index.html, report.md, and climb.json that both are made of. Returns the page's path.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write(folder: &Path, records: &[Record]) -> Result<PathBuf> {
+    let told = || format!("cannot write the report into {}", folder.display());
+    std::fs::create_dir_all(folder).context(told)?;
+    let json = serde_json::to_string_pretty(records)
+        .map_err(|cause| Error::failed("the records have no JSON form").note(cause.to_string()))?;
+    for (name, text) in
+        [("climb.json", json + "\n"), ("report.md", markdown(records)), ("index.html", html(records))]
+    {
+        let fresh = folder.join(format!(".{name}.new"));
+        std::fs::write(&fresh, text)
+            .and_then(|()| std::fs::rename(&fresh, folder.join(name)))
+            .context(told)?;
+    }
+    Ok(folder.join("index.html"))
+}
+
+/// The records of an earlier climb, from its climb.json.
+///
+/// # Errors
+/// The file cannot be read, is too large, or holds something else.
+pub fn read(path: &Path) -> Result<Vec<Record>> {
+    let wrong = |cause: String| {
+        Error::input(format!("{} holds no records of a climb", path.display()))
+            .note(cause)
+            .hint("allno climb --report DIR writes them into DIR/climb.json")
+    };
+    let told = |cause: std::io::Error| wrong(cause.to_string());
+    let metadata = path.metadata().map_err(told)?;
+    if !metadata.is_file() || metadata.len() > RECORDS_LIMIT {
+        return Err(wrong("it is no file, or too large for one".to_string()));
+    }
+    let text = std::fs::read(path).map_err(told)?;
+    serde_json::from_slice(&text).map_err(|cause| wrong(cause.to_string()))
+}
+
+/// One measured quantity of every rung, for a chart or a column.
+struct Quantity {
+    /// What is measured.
+    title: &'static str,
+    /// Why a reader should look.
+    caption: &'static str,
+    /// The number of a rung, and how it is written; none where the rung has no such number.
+    of: fn(&Record) -> Option<(f64, String)>,
+}
+
+/// The quantities, in the order of the page.
+const QUANTITIES: [Quantity; 4] = [
+    Quantity {
+        title: "Size of the kernel (bzImage)",
+        caption: "What the boot loader has to read, compressed.",
+        of: |record| Some((record.bzimage_bytes as f64, Size(record.bzimage_bytes).to_string())),
+    },
+    Quantity {
+        title: "Options =y",
+        caption: "Of them most are facts of the architecture that nobody asked for: the first bar.",
+        of: |record| Some((record.y_count as f64, record.y_count.to_string())),
+    },
+    Quantity {
+        title: "Time to process 1",
+        caption: "From QEMU's start to the kernel's handing over to init, in milliseconds. Machines differ from rung to rung.",
+        of: |record| record.init_ms.map(|time| (time as f64, format!("{time} ms"))),
+    },
+    Quantity {
+        title: "Objects compiled",
+        caption: "After the rung below, in the same object tree: what the rung costs to try.",
+        of: |record| record.objects_compiled.map(|count| (count as f64, count.to_string())),
+    },
+];
+
+/// The heading and the paragraph every report begins with.
+const TITLE: &str = "From allnoconfig up";
+const INTRODUCTION: &str = "A kernel that can do nothing, and what it takes to make it do a little more, rung by rung. Each rung \
+was built and booted twice: with the kernel of the rung below, to see what is missing, and with its own, to see that nothing \
+else is. The lines below are what those machines said.";
+
+/// A record's headline numbers, in one sentence.
+fn sentence(record: &Record) -> String {
+    let mut parts =
+        vec![format!("{} options =y", record.y_count), format!("bzImage {}", Size(record.bzimage_bytes))];
+    parts.push(format!("vmlinux {}", Size(record.vmlinux_bytes)));
+    parts.extend(record.objects_compiled.map(|count| format!("{count} objects compiled")));
+    parts.extend(record.cpu_seconds.map(|seconds| format!("{seconds:.0} s of processor time")));
+    parts.extend(record.init_ms.map(|time| format!("process 1 after {time} ms")));
+    format!("{}.", parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{OptionRecord, ProofRecord};
+    use super::*;
+
+    fn record() -> Record {
+        let reason = OptionRecord {
+            set: "PRINTK=y".into(),
+            why: "The kernel's own <messages> & more.".into(),
+            place: "rungs/console.toml:6".into(),
+            unproved: Some("no such device".into()),
+        };
+        let proof = ProofRecord {
+            about: "It speaks.".into(),
+            machine: "pc".into(),
+            before: vec!["(not one byte on the console)".into()],
+            after: vec!["Linux version <6.12> | a`b".into()],
+            init_ms: None,
+            proved: true,
+            run: "".into(),
+        };
+        Record {
+            rung: "console".into(),
+            about: "Messages.".into(),
+            options: vec!["PRINTK=y".into()],
+            append: vec!["console=ttyS0".into()],
+            reasons: vec![reason],
+            y_count: 300,
+            bzimage_bytes: 900_000,
+            vmlinux_bytes: 4_000_000,
+            objects_compiled: Some(12),
+            cpu_seconds: Some(3.5),
+            init_ms: None,
+            before: proof.before.clone(),
+            after: proof.after.clone(),
+            proved: true,
+            proofs: vec![proof],
+        }
+    }
+
+    #[test]
+    fn what_a_machine_said_cannot_become_markup() {
+        let page = html(&[record()]);
+        assert!(page.contains("Linux version &lt;6.12&gt;") && !page.contains("<6.12>"));
+        assert!(page.contains("&lt;messages&gt; &amp; more"));
+        assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
+        assert!(
+            !page.contains("http://") && !page.contains("https://"),
+            "the page needs nothing from elsewhere"
+        );
+    }
+
+    #[test]
+    fn markdown_says_the_same() {
+        let text = markdown(&[record()]);
+        for part in
+            ["## console", "PRINTK=y", "rungs/console.toml:6", "Linux version <6.12>", "no such device"]
+        {
+            assert!(text.contains(part), "{part} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn no_rungs_make_a_page_too() {
+        assert!(html(&[]).contains(TITLE));
+        assert!(markdown(&[]).contains(TITLE));
+    }
+}

@@ -1,0 +1,100 @@
+//! What proves a rung: a boot of its kernel on one machine, what must be seen of it, and what is seen without the rung.
+
+use machine::{Expectation, Pattern};
+use serde::Deserialize;
+use toml::Spanned;
+
+/// `[[proof]]` of a rung. Its kernel is the ladder's up to the rung.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    /// What it shows, in a few words.
+    pub about: String,
+    /// The machine's name.
+    pub machine: Spanned<String>,
+    /// Process 1, /init of the initramfs: a file of `ladder/`. One ending in `.c` is compiled, with no C library; others are
+    /// taken as they are. Without it there is no initramfs.
+    #[serde(default)]
+    pub init: Option<Spanned<String>>,
+    /// The recipes whose programs the initramfs holds.
+    #[serde(default)]
+    pub recipes: Vec<Spanned<String>>,
+    /// The disk that {disk} in `extra` stands for.
+    #[serde(default)]
+    pub disk: Option<Disk>,
+    /// Further words for QEMU; {disk} is the disk's file.
+    #[serde(default)]
+    pub extra: Vec<String>,
+    /// Further words for the kernel's command line.
+    #[serde(default)]
+    pub append: Option<String>,
+    /// The network card, in the place of the machine's own: QEMU's device and options, `netdev=net0` among them.
+    #[serde(default)]
+    pub card: Option<String>,
+    /// Whether the network carries traffic both ways: the guest fetches a line from the host, at the port
+    /// `traffic.port=` on its command line names, and the host one from the guest's port 22.
+    #[serde(default)]
+    pub traffic: bool,
+    /// What is typed on the console, in order.
+    #[serde(default)]
+    pub typed: Vec<Typed>,
+    /// Options that must be off in the kernel: what nobody has asked for yet.
+    #[serde(default)]
+    pub off: Vec<String>,
+    /// What must be seen with the rung.
+    #[serde(default)]
+    pub expect: Vec<Spanned<Expectation>>,
+    /// Instead of `expect`: the kernel function the processor must stand in or below.
+    #[serde(default)]
+    pub processor_in: Option<String>,
+    /// What is seen without the rung. Absent only where nothing stands below.
+    #[serde(default)]
+    pub below: Option<Below>,
+}
+
+/// What the same machine shows with the kernel and the user space of the rung below.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Below {
+    /// Not one byte on the console. It counts only because the same machine spoke with the rung.
+    Silence,
+    /// A line that this regular expression matches.
+    Line(String),
+}
+
+/// The word for [`Below::Silence`].
+const SILENCE: &str = "silence";
+
+impl TryFrom<String> for Below {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Below, String> {
+        if text == SILENCE {
+            return Ok(Below::Silence);
+        }
+        Pattern::regex(&text).map_err(|error| error.to_string())?;
+        Ok(Below::Line(text))
+    }
+}
+
+/// A line typed on the console.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Typed {
+    /// The text after which it is typed.
+    pub after: String,
+    /// The line, without its end.
+    pub line: String,
+}
+
+/// A disk made for a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Disk {
+    /// One line of text, and nothing else.
+    Text,
+    /// An ext4 file system with one file.
+    Ext4,
+    /// An ext4 file system that takes the place of the initramfs: /init and the recipes' programs stand on it.
+    Root,
+}
