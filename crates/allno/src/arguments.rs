@@ -141,9 +141,9 @@ pub struct Climb {
     #[arg(long, value_name = "RUNG")]
     pub to: Option<String>,
     /// Take each option of a rung away in turn, build and boot: which are needed? Without RUNG, of every rung
-    #[arg(long, value_name = "RUNG", num_args = 0..=1, default_missing_value = "", conflicts_with = "report")]
+    #[arg(long, value_name = "RUNG", num_args = 0..=1, default_missing_value = "", conflicts_with = "records")]
     pub prove: Option<String>,
-    /// Write the report into this folder: index.html, report.md, and climb.json that both are made of
+    /// Write the report into this folder: index.html, report.md and climb.json; with --prove prove.md and prove.json
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub report: Option<PathBuf>,
     /// Boot nothing: write the report of an earlier climb, from its climb.json

@@ -71,7 +71,10 @@ fn what_is_typed_wrong_is_named() {
         }
     };
     refused(&["climb", "--to", "consol"], &["consol", "did you mean \"console\""]);
-    refused(&["climb", "--from", "programs", "--to", "console"], &["stands below", "--from console --to programs"]);
+    refused(
+        &["climb", "--from", "programs", "--to", "console"],
+        &["stands below", "--from console --to programs"],
+    );
     refused(&["climb", "--prove", "nosuch"], &["no rung \"nosuch\""]);
     refused(&["climb", "--records", "gone.json", "--report", "out"], &["gone.json", "climb.json"]);
     project.write("other.json", "{\"rungs\": 3}");

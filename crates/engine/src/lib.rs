@@ -20,6 +20,7 @@ pub mod lint;
 pub mod made;
 pub mod proof;
 pub mod recipe;
+pub mod renamed;
 pub mod rung;
 pub mod session;
 pub mod spec;

@@ -58,6 +58,9 @@ fn prove_options(context: &Context, arguments: &Climb, rung: &str) -> Result<Ans
         verdict.evidence.iter().for_each(|line| events.line("", line.clone()));
         Ok(())
     })?;
+    if let Some(folder) = &arguments.report {
+        events.line("report", report::write_verdicts(folder, &verdicts)?.display().to_string());
+    }
     Answer::new(context.global, &verdicts, || count(&verdicts))
 }
 

@@ -75,9 +75,13 @@ fn find(resolved: &Resolved, name: &str, world: &World) -> Result<SymbolId> {
             0 | 1 => asked,
             _ => asked.note(format!("near it: {}", nearest.join(", "))),
         };
-        match nearest.first() {
-            Some(first) => asked.hint(format!("allno config why {first}")),
-            None => asked.note("no name of an option is near it"),
+        let here = engine::renamed::name_here(&name, |other| resolved.find(other).is_ok());
+        match (here, nearest.first()) {
+            (Some(here), _) => {
+                asked.note(format!("this series calls it {here}")).hint(format!("allno config why {here}"))
+            }
+            (None, Some(first)) => asked.hint(format!("allno config why {first}")),
+            (None, None) => asked.note("no name of an option is near it"),
         }
     })
 }

@@ -5,6 +5,7 @@ use base::{Error, Result};
 use explain::{Resolved, Row, Weight};
 use kconfig::{DotConfig, Model, Start, Value};
 
+use crate::renamed;
 use crate::rung::{Request, Requests};
 
 /// How far a row of the reason is moved in for each level.
@@ -67,9 +68,11 @@ fn reasons(requests: &Requests, name: &str, model: &Model) -> (Vec<String>, bool
     let id = match resolved.find(name) {
         Ok(id) => id,
         Err(unknown) => {
-            let nearest = match unknown.nearest.is_empty() {
-                true => "it may have another name in this series".to_string(),
-                false => format!("near it: {}", unknown.nearest.join(", ")),
+            let here = renamed::name_here(name, |other| model.find(other).is_some());
+            let nearest = match (here, unknown.nearest.is_empty()) {
+                (Some(here), _) => format!("in this series it is called {here}"),
+                (None, true) => "it may have another name in this series".to_string(),
+                (None, false) => format!("near it: {}", unknown.nearest.join(", ")),
             };
             return (vec![format!("no Kconfig file of this kernel defines it; {nearest}")], false);
         }
@@ -124,6 +127,7 @@ mod tests {
             "menuconfig ATA\n\tbool \"ATA\"\n\nif ATA\nconfig SATA_AHCI\n\tbool \"AHCI\"\n\tdepends on PCI\n",
             "config SATA_HOST\n\tbool\nendif\nconfig USER\n\tbool \"user\"\n\tselect CHOSEN\n",
             "config CHOSEN\n\tbool \"chosen\"\nconfig PCI\n\tbool \"PCI\"\n",
+            "config MITIGATION_RETPOLINE\n\tbool \"retpoline\"\n",
         );
         std::fs::write(tree.path().join("Kconfig"), "source \"drivers/ata/Kconfig\"\n").unwrap();
         std::fs::write(tree.path().join("drivers/ata/Kconfig"), text).unwrap();
@@ -151,6 +155,8 @@ mod tests {
         assert!(error.to_string().contains("no prompt"), "{error}");
         let error = check_in(tree.path(), "NOSUCH=y", "");
         assert!(error.to_string().contains("no Kconfig file"), "{error}");
+        let error = check_in(tree.path(), "RETPOLINE=y", "");
+        assert!(error.to_string().contains("in this series it is called MITIGATION_RETPOLINE"), "{error}");
         let error = check_in(tree.path(), "SATA_AHCY=y", "");
         assert!(error.to_string().contains("SATA_AHCI"), "{error}");
     }

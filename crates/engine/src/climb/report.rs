@@ -5,13 +5,14 @@ mod html;
 mod markdown;
 
 pub use html::html;
-pub use markdown::markdown;
+pub use markdown::{markdown, verdict_table};
 
 use std::path::{Path, PathBuf};
 
 use base::{Context, Error, Result, Size};
 
 use super::Record;
+use super::prove::Verdict;
 
 /// Most bytes of a file of records that are read.
 const RECORDS_LIMIT: u64 = 64 << 20;
@@ -21,19 +22,38 @@ const RECORDS_LIMIT: u64 = 64 << 20;
 /// # Errors
 /// The folder cannot be written.
 pub fn write(folder: &Path, records: &[Record]) -> Result<PathBuf> {
+    let files =
+        [("climb.json", json(records)?), ("report.md", markdown(records)), ("index.html", html(records))];
+    write_files(folder, files)?;
+    Ok(folder.join("index.html"))
+}
+
+/// Writes the verdicts on options into `folder`: prove.md, and prove.json that it is made of. Returns the text's path.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write_verdicts(folder: &Path, verdicts: &[Verdict]) -> Result<PathBuf> {
+    write_files(folder, [("prove.json", json(verdicts)?), ("prove.md", verdict_table(verdicts))])?;
+    Ok(folder.join("prove.md"))
+}
+
+fn json<T: serde::Serialize>(values: &[T]) -> Result<String> {
+    let json = serde_json::to_string_pretty(values)
+        .map_err(|cause| Error::failed("the records have no JSON form").note(cause.to_string()))?;
+    Ok(json + "\n")
+}
+
+/// Each file whole or not at all.
+fn write_files<const COUNT: usize>(folder: &Path, files: [(&str, String); COUNT]) -> Result<()> {
     let told = || format!("cannot write the report into {}", folder.display());
     std::fs::create_dir_all(folder).context(told)?;
-    let json = serde_json::to_string_pretty(records)
-        .map_err(|cause| Error::failed("the records have no JSON form").note(cause.to_string()))?;
-    for (name, text) in
-        [("climb.json", json + "\n"), ("report.md", markdown(records)), ("index.html", html(records))]
-    {
+    for (name, text) in files {
         let fresh = folder.join(format!(".{name}.new"));
         std::fs::write(&fresh, text)
             .and_then(|()| std::fs::rename(&fresh, folder.join(name)))
             .context(told)?;
     }
-    Ok(folder.join("index.html"))
+    Ok(())
 }
 
 /// The records of an earlier climb, from its climb.json.

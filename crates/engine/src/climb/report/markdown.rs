@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::super::Record;
+use super::super::prove::{Finding, Verdict};
 use super::{INTRODUCTION, QUANTITIES, TITLE, sentence};
 
 /// The text.
@@ -47,6 +48,39 @@ pub fn markdown(records: &[Record]) -> String {
         let _ = writeln!(text, "\n{}", sentence(record));
     }
     text
+}
+
+/// A table of options that were taken away, one by one, rung after rung.
+pub fn verdict_table(verdicts: &[Verdict]) -> String {
+    let mut text = "# What happens without each option\n\nEach option of a rung was taken away, alone, from the kernel of that \
+                    rung; the kernel was built and the rung's proofs booted, until one failed.\n"
+        .to_string();
+    let kinds = [Finding::Needed, Finding::NotNeeded, Finding::OnAnyway, Finding::Unproved];
+    let count = |kind| verdicts.iter().filter(|verdict| verdict.finding == kind).count();
+    let counts: Vec<String> = kinds.map(|kind| format!("{} {}", count(kind), kind.word())).into();
+    let _ = writeln!(text, "\n{} options: {}.\n", verdicts.len(), counts.join(", "));
+    text.push_str("| rung | option | finding | seen without it | went with it |\n|---|---|---|---|---|\n");
+    for verdict in verdicts {
+        let seen = verdict.evidence.iter().take(2).map(|line| cell(line)).collect::<Vec<_>>().join("<br>");
+        let fell = match verdict.fell.len() {
+            0..=4 => verdict.fell.join(", "),
+            more => format!("{}, and {} more", verdict.fell[..3].join(", "), more - 3),
+        };
+        let _ = writeln!(
+            text,
+            "| {} | `{}` | {} | {seen} | {fell} |",
+            verdict.rung,
+            verdict.option,
+            verdict.finding.word()
+        );
+    }
+    text
+}
+
+/// A line in a cell of a table, where a bar ends it and markup counts.
+fn cell(line: &str) -> String {
+    let shown: String = line.chars().take(160).collect();
+    shown.replace('|', "\\|").replace('<', "&lt;").replace('`', "'")
 }
 
 /// Lines as they stand: an indented block needs no fence that a line could close.
