@@ -1,4 +1,4 @@
-//! Embeds the data folders (recipes, rungs, machines, node), so that the binary works from anywhere and a new
+//! Embeds the data folders (recipes, rungs, machines, node, disk, distributions), so that the binary works from anywhere and a new
 //! data file needs no code.
 
 use std::fmt::Write;
@@ -7,9 +7,14 @@ use std::path::{Path, PathBuf};
 fn main() {
     let root = PathBuf::from(env("CARGO_MANIFEST_DIR")).join("../..");
     let mut code = String::new();
-    for (constant, folder) in
-        [("RECIPES", "recipes"), ("RUNGS", "rungs"), ("MACHINES", "machines"), ("NODE", "node")]
-    {
+    for (constant, folder) in [
+        ("RECIPES", "recipes"),
+        ("RUNGS", "rungs"),
+        ("MACHINES", "machines"),
+        ("NODE", "node"),
+        ("DISK", "disk"),
+        ("DISTRIBUTIONS", "distributions"),
+    ] {
         embed(&mut code, constant, &root.join(folder));
     }
     std::fs::write(PathBuf::from(env("OUT_DIR")).join("data.rs"), code).expect("OUT_DIR is writable");

@@ -5,6 +5,7 @@ mod build;
 mod completions;
 pub mod conf;
 mod config;
+mod disk;
 mod doctor;
 mod gc;
 mod initramfs;
@@ -96,6 +97,7 @@ pub fn run(arguments: &Arguments, look: Look, cancel: Cancel) -> Result<Answer> 
         Command::Build(build) => build::run(&context, build),
         Command::Conf(conf) => conf::run(&context, conf),
         Command::Config(config) => config::run(&context, config),
+        Command::Disk(disk) => disk::run(&context, disk),
         Command::Doctor(doctor) => doctor::run(&context, doctor),
         Command::Initramfs(initramfs) => initramfs::run(&context, initramfs),
         Command::Ssh(ssh) => ssh::run(&context, ssh),
