@@ -67,7 +67,7 @@ pub fn make(session: &Session, spec: &SpecFile, plan: &Plan, path: &Path) -> Res
         session.events.warn("the image was copied while it was in use; the first boot replays its journal");
     }
     let layout = layout(spec, plan, &ext)?;
-    Ok(Root { path: root, digest: artifact.digest.to_string(), uuid: ext.uuid, layout, _held: artifact })
+    Ok(Root { path: root, digest: artifact.digest.to_string(), layout, _held: artifact })
 }
 
 /// A disk that the file system fits on, or of the size that was asked for.

@@ -38,7 +38,9 @@ use crate::session::Session;
 use crate::spec::SpecFile;
 use image::DiskImage;
 use overlay::Overlay;
+use plan::UserSpacePlan;
 use root::Root;
+use user_space::Pinned;
 
 /// The rung of a kernel that starts from a disk.
 const RUNG: &str = "disk";
@@ -88,7 +90,8 @@ pub fn make(session: &Session, spec: &SpecFile, options: &Options) -> Result<Mad
     }
     let plan = plan::plan(spec, options, &session.cancel)?;
     require_tools(spec, &plan, options, &session.cancel)?;
-    let (kernel, root) = side_by_side(session, spec, &plan, options)?;
+    let origin = Origin::of(session, spec, &plan, options)?;
+    let (kernel, root) = side_by_side(session, spec, &plan, origin, options.update)?;
     let raw = image::assemble(session, &plan, &kernel.kernel, &kernel.version, &root.root)?;
     let made = match plan.format {
         Format::Raw => raw.clone(),
@@ -181,20 +184,52 @@ fn require_tools(spec: &SpecFile, plan: &Plan, options: &Options, cancel: &Cance
     doctor::require(tools, cancel)
 }
 
+/// Where the root file system comes from. What a person may have got wrong shows here, before a compiler is started.
+enum Origin<'a> {
+    Imported(Root),
+    Packages(&'a UserSpacePlan, Overlay, Vec<Pinned<'a>>),
+}
+
+impl<'a> Origin<'a> {
+    fn of(session: &Session, spec: &SpecFile, plan: &'a Plan, options: &Options) -> Result<Origin<'a>> {
+        match (&options.import, &plan.user_space) {
+            (Some(path), _) => import::make(session, spec, plan, path).map(Origin::Imported),
+            (None, Some(user_space)) => {
+                let overlay = Overlay::of(spec, &plan.decisions, user_space, plan.names.root)?;
+                let pinned = user_space::pin(session, spec, user_space, options.update)?;
+                Ok(Origin::Packages(user_space, overlay, pinned))
+            }
+            (None, None) => Err(Error::failed("no user space was planned")),
+        }
+    }
+
+    fn make(self, session: &Session, spec: &SpecFile, plan: &Plan) -> Result<DiskRoot> {
+        match self {
+            Origin::Imported(root) => Ok(DiskRoot { root, packages: None }),
+            Origin::Packages(user_plan, overlay, pinned) => {
+                let user_space = user_space::make(session, spec, user_plan, &pinned)?;
+                let root = root::make(session, spec, plan, &user_space, &overlay)?;
+                Ok(DiskRoot { root, packages: Some(user_space.packages.clone()) })
+            }
+        }
+    }
+}
+
 /// The kernel and the root file system at once: one waits for the network while the other compiles. When one fails the other is
 /// stopped, and the first error is the one reported.
 fn side_by_side(
     session: &Session,
     spec: &SpecFile,
     plan: &Plan,
-    options: &Options,
+    origin: Origin,
+    update: bool,
 ) -> Result<(DiskKernel, DiskRoot)> {
     let part = Session { cancel: session.cancel.child(), ..session.clone() };
     // Both write the lock file, the kernel's part only while its source is fetched.
-    let (source, prepared) = prepare_kernel(session, spec, plan, options.update)?;
+    let (source, prepared) = prepare_kernel(session, spec, plan, update)?;
     std::thread::scope(|scope| {
         let root = scope.spawn(|| {
-            let made = make_root(&part, spec, plan, options);
+            let made = origin.make(&part, spec, plan);
             if made.is_err() {
                 part.cancel.set();
             }
@@ -267,17 +302,6 @@ fn append(spec: &SpecFile, plan: &Plan, rungs: &[(String, Option<Snippet>)]) -> 
             Err(asked.map_or(error.clone(), |asked| error.at(spec.place.snippet(asked.span()))))
         }
     }
-}
-
-fn make_root(session: &Session, spec: &SpecFile, plan: &Plan, options: &Options) -> Result<DiskRoot> {
-    if let Some(path) = &options.import {
-        return Ok(DiskRoot { root: import::make(session, spec, plan, path)?, packages: None });
-    }
-    let user_plan = plan.user_space.as_ref().ok_or_else(|| Error::failed("no user space was planned"))?;
-    let overlay = Overlay::of(spec, &plan.decisions, user_plan, plan.names.root)?;
-    let user_space = user_space::make(session, spec, user_plan, options.update)?;
-    let root = root::make(session, spec, plan, &user_space, &overlay)?;
-    Ok(DiskRoot { root, packages: Some(user_space.packages.clone()) })
 }
 
 /// A disk that somebody may be using is not written over.

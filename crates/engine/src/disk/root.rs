@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::{Context, Error, Kind, Result, Size};
-use disk::{Guid, Layout};
+use disk::Layout;
 use store::{Artifact, Inputs, Sha256};
 
 use super::namespace;
@@ -64,13 +64,7 @@ pub fn make(
         let work = Work { session, spec, plan, user_space, layout, folder: tree.join(".work") };
         work.make(overlay, &tree.join(FILE))
     })?;
-    Ok(Root {
-        path: artifact.path.join(FILE),
-        digest: artifact.digest.to_string(),
-        uuid,
-        layout,
-        _held: artifact,
-    })
+    Ok(Root { path: artifact.path.join(FILE), digest: artifact.digest.to_string(), layout, _held: artifact })
 }
 
 struct Work<'a> {

@@ -41,7 +41,8 @@ pub struct UserSpace {
 }
 
 /// A suite with the index that is meant.
-struct Pinned<'a> {
+#[derive(Clone, Debug)]
+pub struct Pinned<'a> {
     suite: &'a Suite,
     sha256: Sha256,
     date: String,
@@ -49,20 +50,22 @@ struct Pinned<'a> {
     fresh: bool,
 }
 
-/// The user space: from the store, else made now. `allno.lock` names the indices; with `update`, or where it names none, the
-/// mirror's present ones are taken and written down.
+/// The user space of these indices: from the store, else made now. They are written into `allno.lock`.
 ///
 /// # Errors
 /// A mirror that refuses or has moved on, a package that is not there, a host on which it cannot be made.
-pub fn make(session: &Session, spec: &SpecFile, plan: &UserSpacePlan, update: bool) -> Result<UserSpace> {
-    let mut lock = LockFile::read(&spec.folder.join(LOCK_NAME))?;
-    let pinned = pin(session, spec, plan, &lock, update)?;
-    let inputs = inputs(plan, &pinned)?;
+pub fn make(
+    session: &Session,
+    spec: &SpecFile,
+    plan: &UserSpacePlan,
+    pinned: &[Pinned],
+) -> Result<UserSpace> {
+    let inputs = inputs(plan, pinned)?;
     let date = pinned.iter().filter_map(|it| seconds(&it.date)).max().unwrap_or(0);
-    let artifact = session.realize("user-space", &inputs, |tree| {
-        Maker { session, spec, plan, pinned: &pinned, date }.make_into(tree)
-    })?;
-    for it in &pinned {
+    let maker = Maker { session, spec, plan, pinned, date };
+    let artifact = session.realize("user-space", &inputs, |tree| maker.make_into(tree))?;
+    let mut lock = LockFile::read(&spec.folder.join(LOCK_NAME))?;
+    for it in pinned {
         let suite = &it.suite.name;
         let origin = format!("debian dists/{suite}/InRelease");
         let locked = Locked { version: it.date.clone(), file: "InRelease".into(), sha256: it.sha256, origin };
@@ -82,13 +85,18 @@ fn lock_name(plan: &UserSpacePlan, suite: &str) -> String {
     format!("{}-{suite}", plan.distribution.name)
 }
 
-fn pin<'a>(
+/// Which index of each suite is meant: the one that `allno.lock` names; with `update`, or where it names none, the mirror's
+/// present one.
+///
+/// # Errors
+/// A mirror that refuses, pointing at its line.
+pub fn pin<'a>(
     session: &Session,
     spec: &SpecFile,
     plan: &'a UserSpacePlan,
-    lock: &LockFile,
     update: bool,
 ) -> Result<Vec<Pinned<'a>>> {
+    let lock = LockFile::read(&spec.folder.join(LOCK_NAME))?;
     let pin = |suite: &'a Suite| {
         let locked = lock.entry(&lock_name(plan, &suite.name)).filter(|_| !update);
         if let Some(locked) = locked.filter(|locked| seconds(&locked.version).is_some()) {
