@@ -1,4 +1,4 @@
-//! Embeds the data folders (recipes, rungs, machines, node, ladder), so that the binary works from anywhere and a new
+//! Embeds the data folders (recipes, rungs, machines, node, ladder, disk, distributions), so that the binary works from anywhere and a new
 //! data file needs no code.
 
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 fn main() {
     let root = PathBuf::from(env("CARGO_MANIFEST_DIR")).join("../..");
     let mut code = String::new();
-    for folder in ["recipes", "rungs", "machines", "node", "ladder"] {
+    for folder in ["recipes", "rungs", "machines", "node", "ladder", "disk", "distributions"] {
         embed(&mut code, &folder.to_uppercase(), &root.join(folder));
     }
     std::fs::write(PathBuf::from(env("OUT_DIR")).join("data.rs"), code).expect("OUT_DIR is writable");

@@ -69,6 +69,8 @@ pub enum Command {
     Conf(Conf),
     /// Show a kernel's configuration, and say why it is as it is
     Config(Config),
+    /// Make a disk that boots by itself: a distribution's user space under this kernel
+    Disk(Disk),
     /// Say what this host lacks, and the command that adds it
     Doctor(Doctor),
     /// List, unpack, pack, change and compare initramfs archives
@@ -150,6 +152,34 @@ pub struct Climb {
     #[arg(long, value_name = "FILE", requires = "report", conflicts_with_all = ["from", "to"], value_hint = ValueHint::FilePath)]
     pub records: Option<PathBuf>,
 }
+
+/// `allno disk`
+#[derive(Args, Debug)]
+#[command(after_help = DISK)]
+pub struct Disk {
+    /// Which spec.
+    #[command(flatten)]
+    pub spec: Spec,
+    /// Copy the image there; a file that is there already is never written over [default: it stays in the store]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// The image's format: raw or qcow2
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<engine::disk::Format>,
+    /// The disk's size, as 800M or 4G; on a larger disk it grows at the next boot
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub size: Option<u64>,
+    /// Take the root file system of this disk image, raw or qcow2, in the place of a distribution's packages
+    #[arg(long, value_name = "IMAGE", value_hint = ValueHint::FilePath)]
+    pub import: Option<PathBuf>,
+    /// Take what kernel series and mirror have today, and write it into allno.lock
+    #[arg(long)]
+    pub update: bool,
+}
+
+const DISK: &str = "\
+It starts by a BIOS (GRUB) and by UEFI (the kernel itself), on virtio, SATA and NVMe. Root is not needed where this host has user
+name spaces and ranges in /etc/subuid. What the spec says of it stands in its table [disk]; docs/disk.md has the whole.";
 
 /// `allno conf`
 #[derive(Args, Debug)]

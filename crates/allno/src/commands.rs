@@ -6,6 +6,7 @@ mod climb;
 mod completions;
 pub mod conf;
 mod config;
+mod disk;
 mod doctor;
 mod gc;
 mod initramfs;
@@ -98,6 +99,7 @@ pub fn run(arguments: &Arguments, look: Look, cancel: Cancel) -> Result<Answer> 
         Command::Climb(climb) => climb::run(&context, climb),
         Command::Conf(conf) => conf::run(&context, conf),
         Command::Config(config) => config::run(&context, config),
+        Command::Disk(disk) => disk::run(&context, disk),
         Command::Doctor(doctor) => doctor::run(&context, doctor),
         Command::Initramfs(initramfs) => initramfs::run(&context, initramfs),
         Command::Ssh(ssh) => ssh::run(&context, ssh),

@@ -19,6 +19,8 @@ pub(crate) struct Folder {
 
 pub(crate) const RECIPE_FOLDER: Folder = Folder { kind: "recipe", name: "recipes", files: RECIPES };
 pub(crate) const RUNG_FOLDER: Folder = Folder { kind: "rung", name: "rungs", files: RUNGS };
+pub(crate) const DISTRIBUTION_FOLDER: Folder =
+    Folder { kind: "distribution", name: "distributions", files: DISTRIBUTIONS };
 pub(crate) const MACHINE_FOLDER: Folder = Folder { kind: "machine", name: "machines", files: MACHINES };
 pub(crate) const LADDER_FOLDER: Folder = Folder { kind: "ladder", name: "ladder", files: LADDER };
 
@@ -72,8 +74,15 @@ impl Folder {
 
 /// The text of one of the node's own files.
 pub(crate) fn node_file(name: &str) -> Result<&'static str> {
-    NODE.iter()
-        .find(|(file, _)| *file == name)
-        .map(|(_, text)| *text)
-        .ok_or_else(|| Error::failed(format!("node/{name} is not embedded; node/manifest.toml names it")))
+    file_in("node", NODE, name)
+}
+
+/// The text of one of the files of a disk.
+pub(crate) fn disk_file(name: &str) -> Result<&'static str> {
+    file_in("disk", DISK, name)
+}
+
+fn file_in(folder: &str, files: &[(&str, &'static str)], name: &str) -> Result<&'static str> {
+    let found = files.iter().find(|(file, _)| *file == name).map(|(_, text)| *text);
+    found.ok_or_else(|| Error::failed(format!("{folder}/{name} is not embedded")))
 }

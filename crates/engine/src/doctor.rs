@@ -210,7 +210,9 @@ mod tests {
     fn every_tool_is_defined_once_and_in_full() {
         for (index, tool) in DATA.tool.iter().enumerate() {
             assert!(DATA.tool[..index].iter().all(|other| other.name != tool.name), "{} twice", tool.name);
-            assert!(tool.command.is_some() != tool.header.is_some(), "{}: a command or a header", tool.name);
+            let kinds = [tool.command.is_some(), tool.header.is_some(), tool.file.is_some()];
+            let one = kinds.iter().filter(|given| **given).count() == 1;
+            assert!(one, "{}: a command, a header or a file", tool.name);
             assert!(!tool.needed_for.is_empty(), "{}", tool.name);
             assert!(tool.least.is_none() || tool.version.is_some(), "{}: least needs version", tool.name);
         }

@@ -1,7 +1,8 @@
 //! allno's engine: from what a person wrote to a machine that booted, and what was learned from it.
 //!
 //! In the order data passes: [`spec`] (what was written), [`decide`] (what follows from it alone), [`made`]
-//! (fetch, [`build`], [`image`]), [`boot`] (start it and ask what was expected).
+//! (fetch, [`build`], [`image`]), [`boot`] (start it and ask what was expected); or, for a machine with a disk of its own,
+//! [`disk`].
 //!
 //! Deliberately absent: printing. Everything that happens is a [`base::Event`]; one consumer draws.
 
@@ -10,6 +11,7 @@ pub mod build;
 pub mod climb;
 mod data;
 pub mod decide;
+pub mod disk;
 pub mod doctor;
 mod fetcher;
 pub mod host;

@@ -139,13 +139,23 @@ impl Decided {
 /// Whatever is wrong with the spec, or keeps the source away.
 pub fn kernel_of(session: &Session, spec: &SpecFile) -> Result<(KernelSource, Requests)> {
     let decisions = decide(spec, &Overrides::default(), &session.cancel)?;
-    let recipe = kernel_recipe(spec)?;
     let names = rung_names(spec, &decisions);
-    check_early(spec, recipe.as_ref(), &names)?;
-    let mut fetcher = Fetcher::new(session, spec, &spec.folder.join(LOCK_NAME), false)?;
+    kernel_with(session, spec, &names, false)
+}
+
+/// [`kernel_of`] with these rungs instead of the machine's and the spec's; `update` as in [`make`].
+pub(crate) fn kernel_with(
+    session: &Session,
+    spec: &SpecFile,
+    names: &[(String, Option<Snippet>)],
+    update: bool,
+) -> Result<(KernelSource, Requests)> {
+    let recipe = kernel_recipe(spec)?;
+    check_early(spec, recipe.as_ref(), names)?;
+    let mut fetcher = Fetcher::new(session, spec, &spec.folder.join(LOCK_NAME), update)?;
     fetcher.fetch_all(recipe.as_ref(), &[])?;
     let source = kernel_tree(session, spec, recipe.as_ref(), &fetcher)?;
-    let requests = Requests::resolve(&names, source.series, spec)?;
+    let requests = Requests::resolve(names, source.series, spec)?;
     Ok((source, requests))
 }
 

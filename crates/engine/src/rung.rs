@@ -138,6 +138,14 @@ impl Requests {
         Ok(requests)
     }
 
+    /// Adds a request that no rung and no spec wrote, in the place of one for the same option; `origin` is who asks.
+    pub fn set(&mut self, assignment: Assignment, origin: &str, why: &str) {
+        self.0.retain(|known| known.assignment.name != assignment.name);
+        let text = assignment.to_string();
+        let snippet = Snippet::of(origin, &text, 0..text.len());
+        self.0.push(Request { assignment, origin: origin.into(), snippet, why: why.into(), unproved: None });
+    }
+
     fn climb(
         &mut self,
         name: &str,

@@ -18,6 +18,8 @@ pub(crate) struct Mirror {
     pub(crate) root: String,
     /// apt's own proxy for it, if it has one.
     pub(crate) proxy: Option<String>,
+    /// Whether it is the security archive.
+    pub(crate) security: bool,
 }
 
 /// A package as apt's index has it.
@@ -44,7 +46,15 @@ pub(crate) fn mirrors(cancel: &Cancel) -> Result<Vec<Mirror>> {
         roots = mirrors_in(&index_targets(&["--no-release-info"], cancel)?);
     }
     let proxies = Proxies::of_apt(cancel)?;
-    Ok(roots.into_iter().map(|root| Mirror { proxy: proxies.for_url(&root), root }).collect())
+    Ok(roots
+        .into_iter()
+        .map(|(security, root)| Mirror { proxy: proxies.for_url(&root), root, security })
+        .collect())
+}
+
+/// apt's own proxy for an address, if it has one.
+pub(crate) fn proxy(url: &str, cancel: &Cancel) -> Result<Option<String>> {
+    Ok(Proxies::of_apt(cancel)?.for_url(url))
 }
 
 /// One line per index that apt is set up with: root, origin, label.
@@ -54,8 +64,9 @@ fn index_targets(options: &[&str], cancel: &Cancel) -> Result<String> {
     Ok(program.args(["--format", format]).env("LC_ALL", "C").capture(LIMIT, cancel)?.stdout)
 }
 
-/// The roots in what `apt-get indextargets` printed, one line per index: root, origin, label.
-fn mirrors_in(printed: &str) -> Vec<String> {
+/// The roots in what `apt-get indextargets` printed, one line per index: root, origin, label; each with whether it is the
+/// security archive's, those last.
+fn mirrors_in(printed: &str) -> Vec<(bool, String)> {
     let mut roots: Vec<(bool, String)> = Vec::new();
     for line in printed.lines() {
         let mut fields = line.split('\t').map(str::trim);
@@ -74,7 +85,7 @@ fn mirrors_in(printed: &str) -> Vec<String> {
         }
     }
     roots.sort_by_key(|(security, _)| *security);
-    roots.into_iter().map(|(_, root)| root).collect()
+    roots
 }
 
 /// apt's proxies (apt-transport-http(1)), which may be a cache that only apt knows of.
@@ -132,7 +143,7 @@ pub(crate) fn package(name: &str, cancel: &Cancel) -> Result<(Package, Mirror)> 
     })?;
     let root = package.url[..package.url.len() - encoded_pool(&package.url).map_or(0, str::len)].to_string();
     let proxy = Proxies::of_apt(cancel)?.for_url(&root);
-    Ok((package, Mirror { root, proxy }))
+    Ok((package, Mirror { root, proxy, security: false }))
 }
 
 /// The part of a URL from `pool/` on.
@@ -204,9 +215,9 @@ mod tests {
         assert_eq!(
             mirrors_in(printed),
             [
-                "http://a.example/debian/",
-                "https://fresh.example/debian/",
-                "http://b.example/debian-security/"
+                (false, "http://a.example/debian/".to_string()),
+                (false, "https://fresh.example/debian/".to_string()),
+                (true, "http://b.example/debian-security/".to_string())
             ]
         );
     }

@@ -305,7 +305,10 @@ fn addresses(
         Origin::Url(url) => Ok(vec![address(mirrored(url, options.mirror.as_deref())?, None)]),
         Origin::DebianPath(path) | Origin::DebianFile { path, .. } => {
             let mirrors = match &options.debian_mirrors {
-                Some(roots) => roots.iter().map(|root| Mirror { root: root.clone(), proxy: None }).collect(),
+                Some(roots) => roots
+                    .iter()
+                    .map(|root| Mirror { root: root.clone(), proxy: None, security: false })
+                    .collect(),
                 None => apt::mirrors(cancel)?,
             };
             if mirrors.is_empty() && !options.offline {
@@ -313,7 +316,7 @@ fn addresses(
             }
             // Offline nothing is asked for; the one address only says what to look for in the store.
             let roots = if mirrors.is_empty() {
-                vec![Mirror { root: "http://offline/".into(), proxy: None }]
+                vec![Mirror { root: "http://offline/".into(), proxy: None, security: false }]
             } else {
                 mirrors
             };

@@ -23,6 +23,7 @@ mod inputs;
 mod lockfile;
 mod locks;
 mod project;
+pub mod release;
 mod root;
 mod scratch;
 mod source;

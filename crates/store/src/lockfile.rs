@@ -95,6 +95,11 @@ impl LockFile {
         self.entries.insert(name.to_string(), Locked { version, file, sha256: fetched.sha256, origin });
     }
 
+    /// Notes what was used under `name`.
+    pub fn insert(&mut self, name: &str, locked: Locked) {
+        self.entries.insert(name.to_string(), locked);
+    }
+
     /// Takes over what `other` has for the source `name`.
     pub fn adopt(&mut self, other: &LockFile, name: &str) {
         if let Some(locked) = other.entries.get(name) {
@@ -171,7 +176,8 @@ fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, Locked>> {
             check_name(name.get_ref()).map_err(|error| wrong(error.to_string(), name.span()))?;
         }
         if Origin::from_label(source.origin.get_ref()).is_none() {
-            let message = "an origin is \"upstream https://…\" or \"debian pool/…\"".to_string();
+            let message =
+                "an origin is \"upstream https://…\", \"debian pool/…\" or \"debian dists/…\"".to_string();
             return Err(wrong(message, source.origin.span()));
         }
         let span = source.name.span();

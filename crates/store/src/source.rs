@@ -60,7 +60,9 @@ impl Origin {
     pub fn from_label(label: &str) -> Option<Origin> {
         match label.split_once(' ')? {
             ("upstream", url) => Some(Origin::Url(url.to_string())),
-            ("debian", path) if path.starts_with("pool/") => Some(Origin::DebianPath(path.to_string())),
+            ("debian", path) if path.starts_with("pool/") || path.starts_with("dists/") => {
+                Some(Origin::DebianPath(path.to_string()))
+            }
             _ => None,
         }
     }

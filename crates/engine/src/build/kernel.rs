@@ -76,6 +76,8 @@ pub struct Naming<'a> {
 impl Naming<'_> {
     /// Those of a spec's own kernel.
     pub const OF_SPEC: Naming<'static> = Naming { artifact: "kernel", objects: "", as_it_comes: false };
+    /// Those of a disk's kernel, which has little more than the node's.
+    pub const OF_DISK: Naming<'static> = Naming { artifact: "kernel-disk", ..Naming::OF_SPEC };
 }
 
 /// Builds the kernel, or finds it in the store.

@@ -18,7 +18,7 @@ pub use userland::Programs;
 
 /// The scratch folder goes away with a failed build; its log is moved to `kept`, on the same file system, and the error
 /// says so. A rename, as a full disk has no room for a copy.
-fn keep_log(error: Error, log: &Path, kept: &Path) -> Error {
+pub(crate) fn keep_log(error: Error, log: &Path, kept: &Path) -> Error {
     let moved = kept.parent().is_some_and(|folder| std::fs::create_dir_all(folder).is_ok())
         && std::fs::rename(log, kept).is_ok();
     match moved {

@@ -21,6 +21,7 @@ pub(super) struct Definition {
     pub name: String,
     pub command: Option<String>,
     pub header: Option<String>,
+    pub file: Option<PathBuf>,
     pub probe: Option<Probe>,
     pub version: Option<Vec<String>>,
     pub least: Option<String>,
@@ -122,6 +123,7 @@ impl Definition {
             name: name.to_string(),
             command: Some(name.to_string()),
             header: None,
+            file: None,
             probe: None,
             version: None,
             least: None,
@@ -156,6 +158,11 @@ impl Definition {
         if let Some(header) = &self.header {
             let found = has_header(header, closely, cancel)?;
             return Ok(self.tool(if found { Status::Found } else { Status::Missing }, None, None));
+        }
+        if let Some(file) = &self.file {
+            let found = file.is_file().then(|| file.clone());
+            let status = if found.is_some() { Status::Found } else { Status::Missing };
+            return Ok(self.tool(status, found, None));
         }
         let Some(path) = self.command.as_deref().and_then(find) else {
             return Ok(self.tool(Status::Missing, None, None));

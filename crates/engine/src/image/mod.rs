@@ -130,7 +130,7 @@ pub(crate) fn packing(error: initramfs::Error) -> Error {
     Error::failed("cannot pack the initramfs").note(error.to_string())
 }
 
-fn entry_key(entry: &Entry) -> String {
+pub(crate) fn entry_key(entry: &Entry) -> String {
     let kind = match &entry.kind {
         Kind::File(Content::Bytes(bytes)) => format!("file {}", Sha256::of(bytes).short(16)),
         Kind::File(Content::Path(path)) => format!("file {}", path.display()),

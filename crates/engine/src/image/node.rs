@@ -47,7 +47,7 @@ struct ManifestFile {
     entry: Vec<ManifestEntry>,
 }
 
-/// One entry of `node/manifest.toml`.
+/// One entry of `node/manifest.toml` or `disk/manifest.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ManifestEntry {
@@ -91,7 +91,7 @@ pub fn files(spec: &SpecFile, settings: &Settings) -> Result<NodeFiles> {
         None => Entry::bytes(0o755, fill(node_file("init")?, &values)).origin("node/init"),
     };
     add_unless_there(&mut small, &large, "init", init)?;
-    for entry in node_entries(&values)? {
+    for entry in manifest_entries("node", node_file, &values)? {
         add_unless_there(&mut small, &large, &entry.0, entry.1)?;
     }
     Ok(NodeFiles { large, small })
@@ -114,38 +114,49 @@ fn is_large(entry: &Entry) -> bool {
     }
 }
 
-fn node_entries(values: &BTreeMap<&str, String>) -> Result<Vec<(String, Entry)>> {
-    let place = Place { path: "node/manifest.toml".into(), text: node_file("manifest.toml")?.to_string() };
+/// The entries of `folder`'s manifest.toml, whose files `file` gives, filled with `values`.
+pub(crate) fn manifest_entries(
+    folder: &str,
+    file: fn(&str) -> Result<&'static str>,
+    values: &BTreeMap<&str, String>,
+) -> Result<Vec<(String, Entry)>> {
+    let text = file("manifest.toml")?.to_string();
+    let place = Place { path: format!("{folder}/manifest.toml").into(), text };
     let manifest: ManifestFile = place.parse()?;
-    manifest.entry.into_iter().map(|entry| node_entry(entry, values)).collect()
+    manifest.entry.into_iter().map(|entry| manifest_entry(folder, entry, file, values)).collect()
 }
 
-fn node_entry(entry: ManifestEntry, values: &BTreeMap<&str, String>) -> Result<(String, Entry)> {
+fn manifest_entry(
+    folder: &str,
+    entry: ManifestEntry,
+    file: fn(&str) -> Result<&'static str>,
+    values: &BTreeMap<&str, String>,
+) -> Result<(String, Entry)> {
     let mode = entry.mode.map_or(0o644, |mode| mode.0);
     let made = if let Some(mode) = entry.directory {
         Entry::directory(mode.0)
     } else if let Some(text) = &entry.text {
         Entry::bytes(mode, fill(text, values))
-    } else if let Some(file) = &entry.file {
-        Entry::bytes(mode, fill(node_file(file)?, values))
+    } else if let Some(name) = &entry.file {
+        Entry::bytes(mode, fill(file(name)?, values))
     } else if let Some(link) = &entry.link {
         Entry::symlink(fill(link, values))
     } else if let Some((major, minor)) = entry.character_device {
         Entry::character_device(mode, major, minor)
     } else {
-        return Err(Error::failed(format!("node/manifest.toml: {} is nothing", entry.to)));
+        return Err(Error::failed(format!("{folder}/manifest.toml: {} is nothing", entry.to)));
     };
     let (user, group) = entry.owner.unwrap_or((0, 0));
     Ok((fill(&entry.to, values).trim_start_matches('/').to_string(), made.owner(user, group)))
 }
 
 /// Replaces each `@NAME@`.
-fn fill(template: &str, values: &BTreeMap<&str, String>) -> String {
+pub(crate) fn fill(template: &str, values: &BTreeMap<&str, String>) -> String {
     values.iter().fold(template.to_string(), |text, (name, value)| text.replace(&format!("@{name}@"), value))
 }
 
 impl Settings {
-    fn values(&self) -> BTreeMap<&'static str, String> {
+    pub(crate) fn values(&self) -> BTreeMap<&'static str, String> {
         let resolvers = self.resolvers.iter().map(|it| format!("nameserver {it}\n")).collect();
         let host_keys: Vec<String> =
             self.host_key_types.iter().map(|it| format!("HostKey /etc/ssh/ssh_host_{it}_key")).collect();
@@ -171,7 +182,7 @@ impl Settings {
 }
 
 /// One `[[file]]` of the spec.
-fn spec_entry(spec: &SpecFile, file: &File) -> Result<Entry> {
+pub(crate) fn spec_entry(spec: &SpecFile, file: &File) -> Result<Entry> {
     let span = file.to.span();
     let to = file.to.get_ref();
     if !to.starts_with('/') {

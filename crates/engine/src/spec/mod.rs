@@ -35,7 +35,9 @@ pub struct Spec {
     pub machine: Machine,
     /// `[sources]`
     pub sources: Sources,
-    /// `[[file]]`, each one entry of the initramfs.
+    /// `[disk]`
+    pub disk: Disk,
+    /// `[[file]]`, each one entry of the initramfs, and of a disk's root file system.
     pub file: Vec<File>,
     /// `[[expect]]`, each one thing the boot must show.
     pub expect: Vec<Spanned<machine::Expectation>>,
@@ -130,6 +132,28 @@ pub struct Machine {
 pub struct Sources {
     /// A server that holds what upstream's servers hold, at MIRROR/host/path; it is asked instead of them.
     pub mirror: Option<Spanned<String>>,
+}
+
+/// `[disk]`: the disk that `allno disk` makes, with a distribution's user space.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Disk {
+    /// The disk's size, "1G", which is also the default. What it is put on may be larger: its root file system grows.
+    pub size: Option<Spanned<Bytes>>,
+    /// "raw" or "qcow2". Default "raw".
+    pub format: Option<Spanned<String>>,
+    /// Whose user space: "debian" (the default) or "devuan".
+    pub distribution: Option<Spanned<String>>,
+    /// Its suite. Default: the distribution's, "bookworm" of Debian.
+    pub suite: Option<Spanned<String>>,
+    /// The address that the distribution's dists/ and pool/ stand below. Default: the mirrors this machine's apt uses.
+    pub mirror: Option<Spanned<String>>,
+    /// Whether the suites of updates and of security updates are used, too, where the mirrors are apt's. Default true.
+    pub updates: Option<bool>,
+    /// The keys that sign the mirror's indices, a file for apt. Default: those of this host.
+    pub keyring: Option<Spanned<PathBuf>>,
+    /// Packages on top of those that make the system.
+    pub packages: Vec<Spanned<String>>,
 }
 
 /// `[[file]]`: one entry of the initramfs; exactly one of `from`, `text`, `link` and `directory`.
