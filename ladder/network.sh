@@ -1,19 +1,20 @@
 #!/bin/sh
-# A card: an address by DHCP, then a line by TCP in each direction.
+# A card: an address by DHCP, then a line by TCP in each direction. With ifconfig, as ip asks for a device by a socket of the
+# family UNIX, which the kernel does not have yet.
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 cat > /tmp/lease << 'END'
 #!/bin/sh
 [ "$1" = bound ] || exit 0
-ip address add "$ip/$mask" dev "$interface"
-ip route add default via "$router"
+ifconfig "$interface" "$ip" netmask "$subnet"
+route add default gw "$router"
 END
 chmod +x /tmp/lease
-ip link set lo up
-ip link set eth0 up
+ifconfig lo 127.0.0.1
+ifconfig eth0 up
 udhcpc -i eth0 -n -q -s /tmp/lease
-echo "address: $(ip address show dev eth0 | grep 'inet ')"
+echo "address: $(ifconfig eth0 | grep 'inet addr')"
 for word in $(cat /proc/cmdline); do
     case $word in traffic.port=*) port=${word#*=} ;; esac
 done

@@ -168,10 +168,10 @@ impl Made {
             accelerator: self.host.accelerator(),
             memory: decisions.memory,
             processors: 1,
-            kernel: match decisions.machine.boots {
+            kernel: Some(match decisions.machine.boots {
                 Boots::Vmlinux => self.kernel.vmlinux_stripped.clone(),
                 Boots::BzImage => self.kernel.bz_image.clone(),
-            },
+            }),
             initramfs: Some(self.image.path.clone()),
             append: self.append.clone(),
             network: decisions.network.clone(),

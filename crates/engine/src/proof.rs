@@ -22,10 +22,19 @@ pub struct Proof {
     /// The disk that {disk} in `extra` stands for.
     #[serde(default)]
     pub disk: Option<Disk>,
+    /// The disk of the rung below, where that is what the rung changes.
+    #[serde(default)]
+    pub disk_below: Option<Disk>,
+    /// Whether the machine's firmware starts the disk, and QEMU loads no kernel.
+    #[serde(default)]
+    pub firmware: bool,
+    /// How many processors the machine has; one unless given.
+    #[serde(default)]
+    pub processors: Option<u32>,
     /// Further words for QEMU; {disk} is the disk's file.
     #[serde(default)]
     pub extra: Vec<String>,
-    /// Further words for the kernel's command line.
+    /// Further words for the kernel's command line; {root} names the root of [`Disk::Distribution`].
     #[serde(default)]
     pub append: Option<String>,
     /// The network card, in the place of the machine's own: QEMU's device and options, `netdev=net0` among them.
@@ -97,4 +106,7 @@ pub enum Disk {
     Ext4,
     /// An ext4 file system that takes the place of the initramfs: /init and the recipes' programs stand on it.
     Root,
+    /// A distribution's user space under the rung's kernel, as `allno disk` makes it: with GRUB for a BIOS, and the kernel itself
+    /// for UEFI. Its network card leads to its SSH.
+    Distribution,
 }

@@ -123,8 +123,8 @@ pub struct Launch {
     pub memory: u32,
     /// How many processors.
     pub processors: u32,
-    /// The kernel image.
-    pub kernel: PathBuf,
+    /// The kernel image; without one the machine's firmware starts a disk, and initramfs and command line have no place.
+    pub kernel: Option<PathBuf>,
     /// The initramfs, if there is one.
     pub initramfs: Option<PathBuf>,
     /// The kernel's command line.
@@ -200,11 +200,13 @@ impl Launch {
             arguments.add(["-gdb", &format!("tcp:127.0.0.1:{port}"), "-S"]);
         }
         // These three are not option lists: QEMU takes them as they are, commas and all.
-        arguments.add([OsString::from("-kernel"), self.kernel.clone().into()]);
-        if let Some(initramfs) = &self.initramfs {
-            arguments.add([OsString::from("-initrd"), initramfs.clone().into()]);
+        if let Some(kernel) = &self.kernel {
+            arguments.add([OsString::from("-kernel"), kernel.clone().into()]);
+            if let Some(initramfs) = &self.initramfs {
+                arguments.add([OsString::from("-initrd"), initramfs.clone().into()]);
+            }
+            arguments.add(["-append", &self.append]);
         }
-        arguments.add(["-append", &self.append]);
         arguments.add(&self.extra);
         Ok(arguments.0)
     }
@@ -268,7 +270,11 @@ impl Launch {
             filled.push(&rest[..open]);
             let close = rest[open..].find('}').map(|at| open + at);
             match close.map(|close| &rest[open + 1..close]) {
-                Some("kernel") => filled.push(&self.kernel),
+                Some("kernel") => filled.push(
+                    self.kernel
+                        .as_deref()
+                        .ok_or_else(|| Error::input("the QEMU line asks for {kernel} and there is none"))?,
+                ),
                 Some("initramfs") => {
                     filled.push(self.initramfs.as_deref().ok_or_else(|| {
                         Error::input("the QEMU line asks for {initramfs} and there is none")

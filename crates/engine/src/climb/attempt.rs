@@ -1,5 +1,6 @@
 //! One boot of a proof, and what was seen.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,8 @@ use base::{Error, Result};
 use kconfig::Value;
 use machine::expect::{Checking, Outcome, check};
 use machine::{
-    Cursor, Fatal, Guest, Launch, MacAddress, Machine, Network, Pattern, ReservedPort, RunFolder, Wait,
-    monitor,
+    Access, Cursor, Fatal, Guest, Launch, MacAddress, Machine, Network, Pattern, ReservedPort, RunFolder,
+    Wait, monitor,
 };
 use serde_json::json;
 
@@ -86,7 +87,10 @@ impl Attempt<'_> {
         let began = Instant::now();
         let mut seen = match &self.proof.processor_in {
             Some(function) => self.look_at_processor(&guest, &socket, function)?,
-            None => self.look_at_console(&mut guest, traffic.as_ref().zip(forwarded), within)?,
+            None => {
+                let access = self.access(&run, forwarded);
+                self.look_at_console(&mut guest, access.as_ref(), traffic.as_ref().zip(forwarded), within)?
+            }
         };
         session.cancel.check()?;
         self.complete(&mut seen, &guest);
@@ -119,7 +123,7 @@ impl Attempt<'_> {
             .user_space
             .disk
             .as_ref()
-            .map(|disk| machine::qemu::double_commas(&disk.path.display().to_string()));
+            .map(|disk| machine::qemu::double_commas(&disk.path().display().to_string()));
         let fill = |word: &String| word.replace("{disk}", disk.as_deref().unwrap_or_default());
         let mut extra: Vec<String> = proof.extra.iter().map(fill).collect();
         extra.extend(socket.into_iter().flat_map(|socket| monitor::arguments(socket)));
@@ -132,14 +136,15 @@ impl Attempt<'_> {
         };
         let mut words = self.words.to_vec();
         words.extend(self.workshop.host.clock_word());
-        words.extend(proof.append.clone());
+        let root = self.user_space.root_word.as_deref().unwrap_or_default();
+        words.extend(proof.append.as_ref().map(|append| append.replace("{root}", root)));
         words.extend(traffic.map(Traffic::word));
         Ok(Launch {
             machine,
             accelerator: self.workshop.host.accelerator(),
             memory: MEMORY,
-            processors: 1,
-            kernel: self.kernel.bz_image.clone(),
+            processors: proof.processors.unwrap_or(1),
+            kernel: (!proof.firmware).then(|| self.kernel.bz_image.clone()),
             initramfs: self.user_space.initramfs.as_ref().map(|held| held.path.clone()),
             append: words.join(" "),
             network,
@@ -149,6 +154,13 @@ impl Attempt<'_> {
             extra,
             own_line: None,
         })
+    }
+
+    /// How a distribution is reached.
+    fn access(&self, run: &RunFolder, port: Option<u16>) -> Option<Access> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port?));
+        let key = self.user_space.key.clone()?;
+        Some(Access { address, user: "root".to_string(), key, known_hosts: run.known_hosts() })
     }
 
     fn look_at_processor(&self, guest: &Guest, socket: &Path, function: &str) -> Result<Seen> {
@@ -167,6 +179,7 @@ impl Attempt<'_> {
     fn look_at_console(
         &self,
         guest: &mut Guest,
+        access: Option<&Access>,
         traffic: Option<(&Traffic, u16)>,
         within: Option<Duration>,
     ) -> Result<Seen> {
@@ -177,7 +190,18 @@ impl Attempt<'_> {
             return Ok(Seen::of(false, vec![failure]));
         }
         let mut lines = Vec::new();
-        let checking = Checking { access: None, fatal: &fatal, cancel };
+        // First: what it expects comes of it.
+        if let Some((traffic, port)) = traffic {
+            match traffic.exchange(
+                port,
+                Duration::from_secs_f64(shorter(machine::expect::DEFAULT_WITHIN)),
+                cancel,
+            )? {
+                Ok(more) => lines.extend(more),
+                Err(failure) => return Ok(Seen::of(false, vec![failure])),
+            }
+        }
+        let checking = Checking { access, fatal: &fatal, cancel };
         for expectation in &self.proof.expect {
             let mut expectation = expectation.get_ref().clone();
             expectation.within = shorter(expectation.within);
@@ -188,12 +212,6 @@ impl Attempt<'_> {
                     return Ok(Seen::of(false, vec![failure_line(&expected, &failure.sentence())]));
                 }
                 lines.extend(seen);
-            }
-        }
-        if let Some((traffic, port)) = traffic {
-            match traffic.exchange(port, Duration::from_secs_f64(shorter(30.0)), cancel)? {
-                Ok(more) => lines.extend(more),
-                Err(failure) => return Ok(Seen::of(false, vec![failure])),
             }
         }
         Ok(Seen::of(true, lines))

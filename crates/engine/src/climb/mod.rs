@@ -8,16 +8,20 @@ pub mod report;
 mod traffic;
 mod user_space;
 
+use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use base::{Context, Error, Result, Size};
+use kconfig::{Assignment, Value};
 
 use crate::boot::RUNS;
 use crate::build::Kernel;
+use crate::disk::BaseDisk;
 use crate::ladder::{Added, Ladder, Step};
-use crate::proof::{Below, Proof};
+use crate::proof::{Below, Disk, Proof};
 use crate::rung::append_words;
 use crate::session::Session;
 use crate::spec::SpecFile;
@@ -72,6 +76,7 @@ struct Climber<'a> {
     workshop: Workshop<'a>,
     ladder: Ladder,
     folder: PathBuf,
+    base: RefCell<Option<Rc<BaseDisk>>>,
 }
 
 impl<'a> Climber<'a> {
@@ -96,7 +101,8 @@ impl<'a> Climber<'a> {
         recipes.sort();
         recipes.dedup();
         let workshop = Workshop::open(session, spec, &recipes)?;
-        let climber = Climber { workshop, ladder, folder: spec.folder.join(RUNS).join("climb") };
+        let folder = spec.folder.join(RUNS).join("climb");
+        let climber = Climber { workshop, ladder, folder, base: RefCell::default() };
         Ok((climber, first..=last))
     }
 }
@@ -104,11 +110,29 @@ impl<'a> Climber<'a> {
 impl Climber<'_> {
     /// The kernel of a rung.
     fn kernel(&self, position: usize) -> Result<(Kernel, Added)> {
-        let added = self.ladder.added(position, self.workshop.source.series, &self.workshop.spec)?;
+        let mut added = self.ladder.added(position, self.workshop.source.series, &self.workshop.spec)?;
         let name = &self.ladder.steps[position].rung.name;
+        self.build_in_arguments(position, &mut added)?;
         let kernel = self.workshop.kernel(name, &added.requests);
         let kernel = kernel.map_err(|error| error.note(format!("on the way to the rung \"{name}\"")))?;
         Ok((kernel, added))
+    }
+
+    /// Where the kernel has its arguments built in (`CMDLINE_BOOL`), they name the distribution's root.
+    fn build_in_arguments(&self, position: usize, added: &mut Added) -> Result<()> {
+        let asked = |name: &str| added.requests.iter().any(|request| request.assignment.name == name);
+        if !asked("CMDLINE_BOOL") || asked("CMDLINE") {
+            return Ok(());
+        }
+        let steps = &self.ladder.steps[..=position];
+        let mut proofs = steps.iter().flat_map(|step| &step.rung.proof);
+        let found = proofs.find(|proof| proof.disk == Some(Disk::Distribution));
+        let Some(base) = found.map_or(Ok(None), |proof| self.base(proof))? else { return Ok(()) };
+        let mut words = vec![base.root_word()];
+        words.extend(append_words(&self.ladder.steps[position].names)?);
+        let arguments = Assignment { name: "CMDLINE".into(), value: Value::Text(words.join(" ")) };
+        added.requests.set(arguments, "the disk", "Its root partition's name, and the words of the rungs.");
+        Ok(())
     }
 
     /// Boots the rung and, where there is one, the rung below.
@@ -143,7 +167,7 @@ impl Climber<'_> {
                 let within = patience(&with);
                 // A rung that adds no option is proved by its user space: the same kernel, with that of the rung below.
                 let how = match below.digest == kernel.digest {
-                    true => Lower { within, user_space: self.user_space_below(position)? },
+                    true => Lower { within, user_space: self.user_space_below(position, proof, kernel)? },
                     false => Shorter(within),
                 };
                 Some((self.boot(proof, position, below, &name("below"), how)?, expected))
@@ -155,11 +179,13 @@ impl Climber<'_> {
 
     /// Boots one proof of the rung at `position` on `kernel`, in the run directory of this `name`.
     fn boot(&self, proof: &Proof, position: usize, kernel: &Kernel, name: &str, how: How) -> Result<Seen> {
-        let own = UserSpace::of(&self.workshop, proof)?;
+        let base = self.base(proof)?;
+        let own = |kind| UserSpace::of(&self.workshop, proof, kind, base.as_deref(), kernel);
         let (within, user_space) = match how {
-            Usual => (None, own),
-            Shorter(within) => (Some(within), own),
-            Lower { within, user_space } => (Some(within), user_space.unwrap_or(own)),
+            Usual => (None, own(proof.disk)?),
+            Shorter(within) => (Some(within), own(proof.disk)?),
+            Lower { within, user_space: Some(user_space) } => (Some(within), user_space),
+            Lower { within, user_space: None } => (Some(within), own(proof.disk_below)?),
         };
         let attempt = Attempt {
             workshop: &self.workshop,
@@ -172,9 +198,28 @@ impl Climber<'_> {
         attempt.run(within)
     }
 
-    fn user_space_below(&self, position: usize) -> Result<Option<UserSpace>> {
+    /// The user space of the rung below, unless the proof says which disk that has.
+    fn user_space_below(&self, position: usize, proof: &Proof, kernel: &Kernel) -> Result<Option<UserSpace>> {
         let lower = position.checked_sub(1).and_then(|below| self.ladder.steps[below].rung.proof.last());
-        lower.map(|proof| UserSpace::of(&self.workshop, proof)).transpose()
+        match lower.filter(|_| proof.disk_below.is_none()) {
+            None => Ok(None),
+            Some(lower) => {
+                let base = self.base(lower)?;
+                UserSpace::of(&self.workshop, lower, lower.disk, base.as_deref(), kernel).map(Some)
+            }
+        }
+    }
+
+    /// The distribution's root file system, made once, where the proof has one.
+    fn base(&self, proof: &Proof) -> Result<Option<Rc<BaseDisk>>> {
+        if proof.disk != Some(Disk::Distribution) {
+            return Ok(None);
+        }
+        let mut base = self.base.borrow_mut();
+        if base.is_none() {
+            *base = Some(Rc::new(BaseDisk::make(self.workshop.session, &self.workshop.spec)?));
+        }
+        Ok(base.clone())
     }
 
     fn record(

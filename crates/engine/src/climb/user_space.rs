@@ -12,8 +12,9 @@ use base::{Context, Error, Result};
 use initramfs::{Compression, Content, Entry, Kind, Manifest};
 use store::{Artifact, Inputs, Sha256};
 
-use crate::build::Programs;
+use crate::build::{Kernel, Programs};
 use crate::data::LADDER_FOLDER;
+use crate::disk::{BaseDisk, WholeDisk};
 use crate::image::{lay_over, packing};
 use crate::proof::{Disk, Proof};
 use crate::workshop::Workshop;
@@ -44,21 +45,64 @@ pub(super) struct UserSpace {
     /// The initramfs, if it has one.
     pub initramfs: Option<Held>,
     /// The disk, if it has one. A machine gets it as a snapshot: what it writes is thrown away.
-    pub disk: Option<Held>,
+    pub disk: Option<HeldDisk>,
+    /// The word that names the disk's root to the kernel, where it has a distribution's.
+    pub root_word: Option<String>,
+    /// The key that opens it over SSH, where that can be asked.
+    pub key: Option<PathBuf>,
+}
+
+/// A disk in the store, held there.
+#[derive(Clone, Debug)]
+pub(super) enum HeldDisk {
+    /// One of the ladder's own.
+    Small(Held),
+    /// One with a kernel on it.
+    Whole(WholeDisk),
+}
+
+impl HeldDisk {
+    /// The raw image.
+    pub fn path(&self) -> PathBuf {
+        match self {
+            HeldDisk::Small(held) => held.path.clone(),
+            HeldDisk::Whole(disk) => disk.path(),
+        }
+    }
 }
 
 impl UserSpace {
-    /// Makes what the proof asks for.
+    /// Makes what the proof asks for, with `kind` for its disk.
     ///
     /// # Errors
     /// A file of `ladder/` that does not exist or compile; a recipe that does not build.
-    pub fn of(workshop: &Workshop, proof: &Proof) -> Result<UserSpace> {
+    pub fn of(
+        workshop: &Workshop,
+        proof: &Proof,
+        kind: Option<Disk>,
+        base: Option<&BaseDisk>,
+        kernel: &Kernel,
+    ) -> Result<UserSpace> {
         let root = proof.init.as_ref().map(|init| Root::of(workshop, proof, init.get_ref())).transpose()?;
-        let on_disk = proof.disk == Some(Disk::Root);
-        Ok(UserSpace {
-            initramfs: root.as_ref().filter(|_| !on_disk).map(|root| root.initramfs(workshop)).transpose()?,
-            disk: proof.disk.map(|kind| disk(workshop, kind, root.as_ref())).transpose()?,
-        })
+        let initramfs = root.as_ref().filter(|_| kind != Some(Disk::Root));
+        let mut user_space = UserSpace {
+            initramfs: initramfs.map(|root| root.initramfs(workshop)).transpose()?,
+            disk: None,
+            root_word: None,
+            key: None,
+        };
+        match (kind, base) {
+            (None, _) => {}
+            (Some(Disk::Distribution), Some(base)) => {
+                let disk = base.with(workshop.session, kernel, &workshop.source.version)?;
+                user_space.disk = Some(HeldDisk::Whole(disk));
+                user_space.root_word = Some(base.root_word());
+                user_space.key = Some(base.key()?.to_path_buf());
+            }
+            (Some(Disk::Distribution), None) => return Err(Error::failed("no distribution's disk was made")),
+            (Some(kind), _) => user_space.disk = Some(HeldDisk::Small(disk(workshop, kind, root.as_ref())?)),
+        }
+        Ok(user_space)
     }
 }
 

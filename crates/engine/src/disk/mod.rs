@@ -7,6 +7,7 @@
 //! The kernel's arguments are built in, root=PARTUUID= among them: firmware that starts a disk it has never seen passes none. So
 //! the partition's name is decided before anything is built, and kernel and user space are made side by side.
 
+mod base_disk;
 mod image;
 mod import;
 mod namespace;
@@ -25,6 +26,7 @@ use base::{Cancel, Context, Error, Result, Size, Snippet};
 use kconfig::{Assignment, Value};
 use serde::Serialize;
 
+pub(crate) use base_disk::{BaseDisk, WholeDisk};
 pub use plan::{Format, Options, Plan};
 pub use qemu::{Bus, Firmware};
 
