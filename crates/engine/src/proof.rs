@@ -53,6 +53,9 @@ pub struct Proof {
     /// What must be seen with the rung.
     #[serde(default)]
     pub expect: Vec<Spanned<Expectation>>,
+    /// What no line of the console may match once all is seen, as a regular expression.
+    #[serde(default)]
+    pub never: Option<Expression>,
     /// Instead of `expect`: the kernel function the processor must stand in or below.
     #[serde(default)]
     pub processor_in: Option<String>,
@@ -69,6 +72,20 @@ pub enum Below {
     Silence,
     /// A line that this regular expression matches.
     Line(String),
+}
+
+/// A regular expression, known to be one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Expression(pub String);
+
+impl TryFrom<String> for Expression {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Expression, String> {
+        Pattern::regex(&text).map_err(|error| error.to_string())?;
+        Ok(Expression(text))
+    }
 }
 
 /// The word for [`Below::Silence`].

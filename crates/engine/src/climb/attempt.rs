@@ -19,13 +19,15 @@ use super::user_space::UserSpace;
 use crate::boot::fatal_texts;
 use crate::build::Kernel;
 use crate::data::MACHINE_FOLDER;
-use crate::proof::{Below, Proof};
+use crate::proof::{Below, Expression, Proof};
 use crate::workshop::Workshop;
 
 /// How long the machine of the first rung runs before its processor is looked at.
 const UNTIL_PANIC: Duration = Duration::from_secs(60);
 /// The guest's memory in MiB.
 const MEMORY: u32 = 256;
+/// How long a line that has come already may take to be found.
+const LOOK_BACK: Duration = Duration::from_millis(50);
 /// Most lines of evidence kept of one boot.
 const EVIDENCE_LINES: usize = 4;
 
@@ -74,9 +76,9 @@ impl Attempt<'_> {
         }
         let run = RunFolder::at(self.folder)?;
         let traffic = self.proof.traffic.then(Traffic::open).transpose()?;
-        let socket =
+        let scratch =
             tempfile::tempdir().map_err(|cause| Error::host("no scratch folder").note(cause.to_string()))?;
-        let socket = socket.path().join("monitor");
+        let socket = scratch.path().join("monitor");
         let launch = self.launch(traffic.as_ref(), self.proof.processor_in.is_some().then_some(&socket))?;
         let port = if launch.wants_port() { Some(ReservedPort::new(None)?) } else { None };
         let program = launch.program(port.as_ref().map(ReservedPort::port))?;
@@ -214,7 +216,25 @@ impl Attempt<'_> {
                 lines.extend(seen);
             }
         }
+        if let Some(Expression(never)) = &self.proof.never {
+            let pattern = Pattern::regex(never)?;
+            if let Some(line) = self.find(guest, &pattern) {
+                return Ok(Seen::of(false, vec![format!("the console says: {}", line.line)]));
+            }
+            lines.push(format!("no line of the console matches /{never}/"));
+        }
         Ok(Seen::of(true, lines))
+    }
+
+    /// The first line of the console so far that matches.
+    fn find(&self, guest: &Guest, pattern: &Pattern) -> Option<machine::Seen> {
+        let wait = Wait {
+            wanted: std::slice::from_ref(pattern),
+            fatal: &[],
+            deadline: Instant::now() + LOOK_BACK,
+            cancel: &self.workshop.session.cancel,
+        };
+        guest.console().wait(&mut Cursor::default(), &wait).ok()
     }
 
     /// Types what the proof says; why not, if the text to type after does not come.
@@ -236,15 +256,7 @@ impl Attempt<'_> {
     fn complete(&self, seen: &mut Seen, guest: &Guest) {
         let console = guest.console();
         seen.silent = console.text_from(Cursor::default()).is_empty();
-        let find = |pattern: &Pattern| {
-            let wait = Wait {
-                wanted: std::slice::from_ref(pattern),
-                fatal: &[],
-                deadline: Instant::now() + Duration::from_millis(50),
-                cancel: &self.workshop.session.cancel,
-            };
-            console.wait(&mut Cursor::default(), &wait).ok()
-        };
+        let find = |pattern: &Pattern| self.find(guest, pattern);
         // kernel: init/main.c, run_init_process. It is said before it is tried.
         let started = Pattern::regex("Run /\\S+ as init process").ok().and_then(|pattern| find(&pattern));
         let ran = find(&Pattern::literal("No working init found")).is_none();
