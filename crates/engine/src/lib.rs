@@ -9,6 +9,7 @@ pub mod boot;
 pub mod build;
 mod data;
 pub mod decide;
+pub mod hardware;
 pub mod host;
 pub mod image;
 pub mod kconfig_host;

@@ -14,9 +14,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("need", &["kconfig"]),
     ("netboot", &[]),
     ("store", &["base"]),
-    ("machine", &["base"]),
-    ("engine", &["base", "explain", "initramfs", "kconfig", "machine", "netboot", "store"]),
-    ("allno", &["base", "engine", "explain", "initramfs", "kconfig", "machine", "menu", "need", "store"]),
+    ("machine", &["base", "ktree"]),
+    ("engine", &["base", "explain", "initramfs", "kconfig", "ktree", "machine", "netboot", "store"]),
+    (
+        "allno",
+        &["base", "engine", "explain", "initramfs", "kconfig", "ktree", "machine", "menu", "need", "store"],
+    ),
     ("bench", &["base", "engine"]),
     ("xtask", &["base", "engine", "explain", "kconfig", "need", "store"]),
 ];

@@ -162,6 +162,12 @@ impl AliasTable {
         self.drivers.iter().map(String::as_str)
     }
 
+    /// All claims: the driver and the pattern.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        let claims = self.by_bus.values().flatten();
+        claims.map(|(pattern, number)| (self.drivers[*number].as_str(), pattern.as_str()))
+    }
+
     /// All claims of a bus ("pci").
     pub fn of_bus(&self, bus: &str) -> impl Iterator<Item = Claim<'_>> {
         let claims = self.by_bus.get(bus_key(bus)).map(Vec::as_slice).unwrap_or_default();

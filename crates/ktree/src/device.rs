@@ -260,13 +260,7 @@ impl fmt::Display for PciIdentity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PciIdentity { vendor, device, subsystem_vendor, subsystem_device, class } = self;
         write!(formatter, "pci:v{vendor:08X}d{device:08X}sv{subsystem_vendor:08X}sd{subsystem_device:08X}")?;
-        write!(
-            formatter,
-            "bc{:02X}sc{:02X}i{:02X}",
-            class >> 16 & 0xff,
-            class >> 8 & 0xff,
-            class & 0xff
-        )
+        write!(formatter, "bc{:02X}sc{:02X}i{:02X}", class >> 16 & 0xff, class >> 8 & 0xff, class & 0xff)
     }
 }
 
@@ -334,14 +328,20 @@ impl Device {
                 if let Some(number) = pci.virtio_device() {
                     let vendor = pci.subsystem_vendor;
                     let vendor = if vendor == 0 { VIRTIO_VENDOR } else { vendor };
-                    behind.push((format!("virtio:d{number:08X}v{vendor:08X}"), virtio_name(number), Found::Driver));
+                    behind.push((
+                        format!("virtio:d{number:08X}v{vendor:08X}"),
+                        virtio_name(number),
+                        Found::Driver,
+                    ));
                 }
                 if (pci.vendor, pci.device) == (0x5853, 1) {
                     behind.push(("xen:vbd".into(), "Xen disk", Found::Xenbus));
                     behind.push(("xen:vif".into(), "Xen network card", Found::Xenbus));
                 }
                 // SCSI, IDE, RAID, ATA, SATA and SAS: libata and the SCSI drivers hand their disks to the SCSI layer.
-                if matches!(pci.class_and_subclass(), 0x0100 | 0x0101 | 0x0104..=0x0107) && pci.virtio_device().is_none() {
+                if matches!(pci.class_and_subclass(), 0x0100 | 0x0101 | 0x0104..=0x0107)
+                    && pci.virtio_device().is_none()
+                {
                     behind.push((SCSI_DISK.into(), "disk behind the controller", Found::Driver));
                 }
             }
@@ -356,6 +356,19 @@ impl Device {
             ..Device::new(identity, found)
         };
         behind.into_iter().map(device).collect()
+    }
+}
+
+/// Options that no device table names and that a device of this modalias is of little use without, each with the reason
+/// (kernel: drivers/tty/serial/8250/Kconfig).
+pub fn goes_with(modalias: &str) -> &'static [(&'static str, &'static str)] {
+    let is_serial = ["acpi:PNP050[01]:*", "platform:serial8250"];
+    match is_serial.iter().any(|pattern| crate::alias::matches(pattern, modalias)) {
+        true => &[(
+            "SERIAL_8250_CONSOLE",
+            "lets console=ttyS0 speak; without it the port works and the boot is silent",
+        )],
+        false => &[],
     }
 }
 
@@ -427,7 +440,12 @@ mod tests {
         let identity = PciIdentity::parse(AHCI).unwrap();
         assert_eq!((identity.vendor, identity.device, identity.class), (0x8086, 0x2922, 0x01_06_01));
         assert_eq!(identity.to_string(), AHCI);
-        for wrong in ["pci:", "pci:v8086", "virtio:d00000001v00001AF4", "pci:v0000808+d00002922sv00001AF4sd00001100bc01sc06i01"] {
+        for wrong in [
+            "pci:",
+            "pci:v8086",
+            "virtio:d00000001v00001AF4",
+            "pci:v0000808+d00002922sv00001AF4sd00001100bc01sc06i01",
+        ] {
             assert_eq!(PciIdentity::parse(wrong), None, "{wrong}");
         }
     }
@@ -460,7 +478,10 @@ mod tests {
         assert_eq!(with[1].identity(), "virtio:d00000001v00001AF4");
         let scsi = "pci:v00001AF4d00001048sv00001AF4sd00001100bc01sc00i00";
         let with = with_expected(vec![Device::new(scsi, Found::Pci)]);
-        assert_eq!(with.iter().map(Device::identity).collect::<Vec<_>>(), [scsi, "virtio:d00000008v00001AF4", SCSI_DISK]);
+        assert_eq!(
+            with.iter().map(Device::identity).collect::<Vec<_>>(),
+            [scsi, "virtio:d00000008v00001AF4", SCSI_DISK]
+        );
     }
 
     proptest! {

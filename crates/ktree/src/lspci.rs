@@ -77,7 +77,8 @@ fn device(address: &str, rest: &str) -> Option<Device> {
 /// A line below a device: its board, the driver that has it.
 fn detail(device: &mut Device, line: &str) {
     if let Some(rest) = line.strip_prefix("Subsystem: ") {
-        let pair = pair_in_brackets(rest).map(|(vendor, number, _)| (vendor, number)).or_else(|| pair(rest.trim()));
+        let pair =
+            pair_in_brackets(rest).map(|(vendor, number, _)| (vendor, number)).or_else(|| pair(rest.trim()));
         let identity = PciIdentity::parse(device.identity());
         if let (Some((subsystem_vendor, subsystem_device)), Some(identity)) = (pair, identity) {
             let identity = PciIdentity { subsystem_vendor, subsystem_device, ..identity };

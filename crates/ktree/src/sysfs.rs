@@ -16,8 +16,23 @@ const LONGEST_FILE: u64 = 4096;
 const MOST_DEVICES: usize = 1 << 17;
 /// Buses whose devices are the kernel's own bookkeeping, or were bought with the processor and the memory.
 const NO_HARDWARE: &[&str] = &[
-    "auxiliary", "clockevents", "clocksource", "container", "cpu", "dax", "edac", "event_source", "faux", "gpio", "hid",
-    "machinecheck", "memory", "memory_tiering", "node", "nvmem", "workqueue",
+    "auxiliary",
+    "clockevents",
+    "clocksource",
+    "container",
+    "cpu",
+    "dax",
+    "edac",
+    "event_source",
+    "faux",
+    "gpio",
+    "hid",
+    "machinecheck",
+    "memory",
+    "memory_tiering",
+    "node",
+    "nvmem",
+    "workqueue",
 ];
 /// Platform devices that no hardware stands behind (kernel: drivers/regulator/dummy.c, kernel/time/alarmtimer.c,
 /// net/wireless/reg.c, arch/x86/kernel/pcspeaker.c is not among them: a PC has that).
@@ -128,7 +143,8 @@ fn machine(root: &Path, found: BTreeMap<PathBuf, Entry>, extended: bool) -> Mach
     let acpi_root = fs::read_dir(root.join("devices")).is_ok_and(|tops| {
         let named = |name: &str| name.starts_with("pci");
         tops.flatten().any(|top| {
-            named(&top.file_name().to_string_lossy()) && top.path().join("firmware_node").symlink_metadata().is_ok()
+            named(&top.file_name().to_string_lossy())
+                && top.path().join("firmware_node").symlink_metadata().is_ok()
         })
     });
     let acpi = tables.exists() || found.values().any(|entry| entry.bus == "acpi");
@@ -168,7 +184,11 @@ fn how_found(bus: &str, name: &str, folder: &Path, has_node: bool) -> Found {
         "platform" if folder.join("of_node").symlink_metadata().is_ok() => Found::DeviceTree,
         // drivers/virtio/virtio_mmio.c: the parent of what the command line names.
         "platform" if above.as_deref() == Some("virtio-mmio-cmdline") => Found::CommandLine,
-        "platform" if MADE_BY_THE_KERNEL.iter().any(|it| name == *it || name.starts_with(&format!("{it}."))) => Found::Kernel,
+        "platform"
+            if MADE_BY_THE_KERNEL.iter().any(|it| name == *it || name.starts_with(&format!("{it}."))) =>
+        {
+            Found::Kernel
+        }
         "platform" | "isa" | "eisa" => Found::Isa,
         _ => Found::Driver,
     }
@@ -274,9 +294,15 @@ mod tests {
         }
         make("bus/pci/drivers/virtio-pci");
         make("module/virtio_pci");
-        write("devices/pci0000:00/0000:00:03.0/modalias", "pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00\n");
+        write(
+            "devices/pci0000:00/0000:00:03.0/modalias",
+            "pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00\n",
+        );
         fs::write(root.join("devices/pci0000:00/0000:00:03.0/config"), [0; 256]).unwrap();
-        write("devices/pci0000:00/0000:00:03.0/virtio0/uevent", "DRIVER=x\nMODALIAS=virtio:d00000001v00001AF4\n");
+        write(
+            "devices/pci0000:00/0000:00:03.0/virtio0/uevent",
+            "DRIVER=x\nMODALIAS=virtio:d00000001v00001AF4\n",
+        );
         write("devices/LNXSYSTM:00/PNP0501:00/modalias", "acpi:PNP0501:\n");
         write("devices/pnp0/00:04/id", "PNP0501\n");
         let link = |target: &str, path: &str| symlink(target, root.join(path)).unwrap();

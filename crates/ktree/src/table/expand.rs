@@ -70,7 +70,13 @@ impl<'c> Macros<'c> {
     }
 
     /// A macro's body with its arguments in place: as they are beside `##`, else expanded first (C11, 6.10.3.1).
-    fn filled(&self, body: &[Token], parameters: &[Rc<str>], arguments: &[Vec<Token>], under_way: &mut Vec<Rc<str>>) -> Vec<Token> {
+    fn filled(
+        &self,
+        body: &[Token],
+        parameters: &[Rc<str>],
+        arguments: &[Vec<Token>],
+        under_way: &mut Vec<Rc<str>>,
+    ) -> Vec<Token> {
         let pasting = |at: Option<usize>| at.and_then(|at| body.get(at)) == Some(&Token::Sign("##"));
         let mut filled: Vec<Token> = Vec::new();
         for (at, token) in body.iter().enumerate() {
@@ -96,7 +102,10 @@ impl<'c> Macros<'c> {
                 }
                 None => vec![token.clone()],
             };
-            if pasting(at.checked_sub(1)) && !given.is_empty() && filled.last().is_some_and(|last| spelled(last).is_some()) {
+            if pasting(at.checked_sub(1))
+                && !given.is_empty()
+                && filled.last().is_some_and(|last| spelled(last).is_some())
+            {
                 let last = filled.pop().and_then(|last| spelled(&last)).unwrap_or_default();
                 if let Some(next) = spelled(&given[0]) {
                     given[0] = Token::Word(Rc::from(format!("{last}{next}")));

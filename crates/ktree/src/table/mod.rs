@@ -72,7 +72,8 @@ impl<'t> Tables<'t> {
 
     /// Whether a source may have a table at all: spares most of them the reading.
     pub fn is_worth_reading(source: &str) -> bool {
-        const SIGNS: [&str; 4] = ["_device_id", "MODULE_ALIAS", "MODULE_DEVICE_TABLE", "id_table"];
+        const SIGNS: [&str; 5] =
+            ["_device_id", "MODULE_ALIAS", "MODULE_DEVICE_TABLE", "id_table", "struct platform_driver"];
         source.len() <= LONGEST_SOURCE && SIGNS.iter().any(|sign| source.contains(sign))
     }
 
@@ -95,6 +96,7 @@ impl<'t> Tables<'t> {
                 table(kind, &macros.expand(body), &macros, &mut claimed);
             }
         }
+        platform_names(&tokens, &macros, &mut claimed);
         aliases(&tokens, &macros, &mut claimed);
         claimed.patterns.sort();
         claimed.patterns.dedup();
@@ -120,7 +122,10 @@ impl<'t> Tables<'t> {
             let Some(found) = self.header(&header) else { continue };
             self.include(&header, &found, depth - 1, macros, tokens, seen);
             tokens.extend(found.tokens.iter().cloned());
-            found.macros.iter().for_each(|(name, definition)| macros.define(name.clone(), definition.clone()));
+            found
+                .macros
+                .iter()
+                .for_each(|(name, definition)| macros.define(name.clone(), definition.clone()));
         }
     }
 
@@ -190,7 +195,16 @@ impl Kind {
     /// The members in their order, as far as they matter (include/linux/mod_devicetable.h).
     fn members(self) -> &'static [&'static str] {
         match self {
-            Kind::Pci => &["vendor", "device", "subvendor", "subdevice", "class", "class_mask", "driver_data", "override_only"],
+            Kind::Pci => &[
+                "vendor",
+                "device",
+                "subvendor",
+                "subdevice",
+                "class",
+                "class_mask",
+                "driver_data",
+                "override_only",
+            ],
             Kind::Acpi => &["id", "driver_data", "cls", "cls_msk"],
             Kind::Pnp => &["id", "driver_data"],
             Kind::Virtio => &["device", "vendor"],
@@ -212,7 +226,9 @@ fn arrays(tokens: &[Token]) -> Vec<(Kind, Rc<str>, &[Token])> {
             continue;
         }
         // The name, then `[…]`, attributes, `= {`: no more than a line has.
-        let Some(open) = tokens[at..].iter().take(24).position(|token| *token == Token::Sign("{")) else { continue };
+        let Some(open) = tokens[at..].iter().take(24).position(|token| *token == Token::Sign("{")) else {
+            continue;
+        };
         let head = &tokens[at + 1..at + open];
         let Some(bracket) = head.iter().position(|token| *token == Token::Sign("[")) else { continue };
         let name = match head.get(bracket.wrapping_sub(1)) {
@@ -286,7 +302,7 @@ fn table(kind: Kind, body: &[Token], macros: &Macros<'_>, claimed: &mut Claimed)
 }
 
 /// The members of an entry, named or in their order; what follows a named one goes on behind it (C11, 6.7.9).
-fn members<'b>(kind: Kind, body: &'b [Token]) -> HashMap<&'b str, &'b [Token]> {
+fn members(kind: Kind, body: &[Token]) -> HashMap<&str, &[Token]> {
     let order = kind.members();
     let mut found = HashMap::new();
     let mut next = 0;
@@ -340,7 +356,8 @@ fn entry(kind: Kind, members: &HashMap<&str, &[Token]>, macros: &Macros<'_>) -> 
     match kind {
         Kind::Pci => pci(members, &number),
         Kind::Acpi => {
-            let ends = members.get("id").is_none_or(|id| matches!(id, [Token::Number(_)])) || text("id").as_deref() == Some("");
+            let ends = members.get("id").is_none_or(|id| matches!(id, [Token::Number(_)]))
+                || text("id").as_deref() == Some("");
             match text("id") {
                 Some(id) if !id.is_empty() => Some(vec![format!("acpi*:{id}:*")]),
                 _ => ends.then(Vec::new),
@@ -355,7 +372,8 @@ fn entry(kind: Kind, members: &HashMap<&str, &[Token]>, macros: &Macros<'_>) -> 
             device => {
                 let vendor = number("vendor").filter(|&vendor| vendor as u32 != u32::MAX && vendor != 0);
                 let vendor = vendor.map_or("*".to_string(), |vendor| format!("{:08X}*", vendor as u32));
-                let device = if device as u32 == u32::MAX { "*".into() } else { format!("{:08X}", device as u32) };
+                let device =
+                    if device as u32 == u32::MAX { "*".into() } else { format!("{:08X}", device as u32) };
                 Some(vec![format!("virtio:d{device}v{vendor}")])
             }
         },
@@ -369,15 +387,23 @@ fn entry(kind: Kind, members: &HashMap<&str, &[Token]>, macros: &Macros<'_>) -> 
             Some(vec![format!("of:N*T*C{compatible}"), format!("of:N*T*C{compatible}C*")])
         }
         Kind::Serio => {
-            let part = |name: &str| Some(match number(name)? as u8 {
-                u8::MAX => "*".to_string(),
-                number => format!("{number:02X}"),
-            });
+            let part = |name: &str| {
+                Some(match number(name)? as u8 {
+                    u8::MAX => "*".to_string(),
+                    number => format!("{number:02X}"),
+                })
+            };
             let is_end = members.iter().all(|(_, value)| macros.number(value) == Some(0));
             if is_end {
                 return Some(Vec::new());
             }
-            Some(vec![format!("serio:ty{}pr{}id{}ex{}*", part("type")?, part("proto")?, part("id")?, part("extra")?)])
+            Some(vec![format!(
+                "serio:ty{}pr{}id{}ex{}*",
+                part("type")?,
+                part("proto")?,
+                part("id")?,
+                part("extra")?
+            )])
         }
     }
 }
@@ -404,7 +430,42 @@ fn pci(members: &HashMap<&str, &[Token]>, number: &dyn Fn(&str) -> Option<u64>) 
     };
     let (base, sub, interface) = (part(16)?, part(8)?, part(0)?);
     let end = if interface == "*" { "*" } else { &format!("{interface}*") };
-    Some(vec![format!("pci:v{}d{}sv{}sd{}bc{base}sc{sub}i{end}", any(vendor), any(device), any(subvendor), any(subdevice))])
+    Some(vec![format!(
+        "pci:v{}d{}sv{}sd{}bc{base}sc{sub}i{end}",
+        any(vendor),
+        any(device),
+        any(subvendor),
+        any(subdevice)
+    )])
+}
+
+/// A platform driver without a table of names takes the devices of its own (kernel: `platform_match` of drivers/base/platform.c).
+fn platform_names(tokens: &[Token], macros: &Macros<'_>, claimed: &mut Claimed) {
+    for at in 0..tokens.len() {
+        let [Token::Word(first), Token::Word(second), Token::Word(_), rest @ ..] = &tokens[at..] else {
+            continue;
+        };
+        if (&**first, &**second) != ("struct", "platform_driver") {
+            continue;
+        }
+        let Some(open) = rest.iter().take(8).position(|token| *token == Token::Sign("{")) else { continue };
+        let Some(length) = closing(&rest[open..]) else { continue };
+        let body = &rest[open + 1..open + length];
+        let has_table = body.iter().any(|token| matches!(token, Token::Word(word) if &**word == "id_table"));
+        if has_table || rest.get(open.wrapping_sub(1)) != Some(&Token::Sign("=")) {
+            continue;
+        }
+        let name = body.windows(4).find_map(|window| match window {
+            [Token::Sign("."), Token::Word(name), Token::Sign("="), value] if &**name == "name" => {
+                Some(value)
+            }
+            _ => None,
+        });
+        let name = name.map(|value| macros.expand(std::slice::from_ref(value)));
+        if let Some([Token::Text(text), ..]) = name.as_deref() {
+            claimed.patterns.push(format!("platform:{text}"));
+        }
+    }
 }
 
 /// `MODULE_ALIAS("bus:…")` and what stands for it.

@@ -13,7 +13,10 @@ impl FileSource for Files {
 
 const TREE: Files = Files(&[
     ("include/linux/mod_devicetable.h", "#define PCI_ANY_ID (~0)\n#define VIRTIO_DEV_ANY_ID 0xffffffff\n"),
-    ("include/linux/pci_ids.h", "#define PCI_VENDOR_ID_INTEL 0x8086\n#define PCI_DEVICE_ID_INTEL_82371AB 0x7111\n#define PCI_CLASS_STORAGE_SATA_AHCI 0x010601\n"),
+    (
+        "include/linux/pci_ids.h",
+        "#define PCI_VENDOR_ID_INTEL 0x8086\n#define PCI_DEVICE_ID_INTEL_82371AB 0x7111\n#define PCI_CLASS_STORAGE_SATA_AHCI 0x010601\n",
+    ),
     (
         "include/linux/pci.h",
         "#define PCI_DEVICE(vend,dev) \\\n .vendor = (vend), .device = (dev), \\\n .subvendor = PCI_ANY_ID, .subdevice = PCI_ANY_ID\n\
@@ -23,7 +26,10 @@ const TREE: Files = Files(&[
     ),
     ("include/uapi/linux/virtio_ids.h", "#define VIRTIO_ID_NET 1 /* net */\n"),
     ("include/scsi/scsi_proto.h", "#define TYPE_DISK 0x00\n"),
-    ("drivers/a/ids.h", "static const struct pci_device_id a_ids[] = { OWN(0xec20) { } };\n#define OWN(id) { PCI_DEVICE(0x1d0f, id) },\n"),
+    (
+        "drivers/a/ids.h",
+        "static const struct pci_device_id a_ids[] = { OWN(0xec20) { } };\n#define OWN(id) { PCI_DEVICE(0x1d0f, id) },\n",
+    ),
 ]);
 
 fn claimed(source: &str) -> Claimed {
@@ -59,7 +65,8 @@ fn pci_tables_of_every_way_of_writing() {
 
 #[test]
 fn a_table_in_a_header_beside_is_found_and_one_that_nobody_uses_is_not() {
-    let found = claimed("#include \"ids.h\"\nstatic struct pci_driver d = { .name = \"a\", .id_table = a_ids, };\n");
+    let found =
+        claimed("#include \"ids.h\"\nstatic struct pci_driver d = { .name = \"a\", .id_table = a_ids, };\n");
     assert_eq!(found.patterns, ["pci:v00001D0Fd0000EC20sv*sd*bc*sc*i*"]);
     let unused = "static const struct acpi_device_id forbidden[] = { {\"ACPI0009\", 0}, {} };\nint x = f(forbidden);\n";
     assert_eq!(claimed(unused), Claimed::default());
@@ -90,6 +97,16 @@ fn tables_of_names() {
         ]
     );
     assert_eq!(found.not_understood, 0);
+}
+
+#[test]
+fn a_platform_driver_without_a_table_goes_by_its_name() {
+    let found = claimed(
+        "#define NAME \"serial8250\"\nstatic struct platform_driver a = {\n .probe = p, .driver = { .name = NAME, }, };\n\
+         struct platform_driver b = { .driver = { .name = \"other\" }, .id_table = t };\n\
+         static int f(struct platform_driver *d) { x.name = \"no\"; }\n",
+    );
+    assert_eq!(found.patterns, ["platform:serial8250"]);
 }
 
 #[test]

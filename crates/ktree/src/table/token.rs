@@ -36,8 +36,8 @@ pub(super) struct Pieces {
 }
 
 const SIGNS: &[&str] = &[
-    "...", "##", "<<", ">>", "->", "==", "!=", "<=", ">=", "&&", "||", "{", "}", "(", ")", "[", "]", ";", ",", ".", "=", "&",
-    "|", "^", "~", "+", "-", "*", "/", "%", "<", ">", "!", "?", ":", "#",
+    "...", "##", "<<", ">>", "->", "==", "!=", "<=", ">=", "&&", "||", "{", "}", "(", ")", "[", "]", ";",
+    ",", ".", "=", "&", "|", "^", "~", "+", "-", "*", "/", "%", "<", ">", "!", "?", ":", "#",
 ];
 
 /// Takes a file apart. Never fails: bytes that are no C are passed over.
@@ -103,7 +103,10 @@ fn without_comments(text: &str) -> String {
                 }
             }
             b'/' if bytes.get(at + 1) == Some(&b'*') => {
-                let end = text.get(at + 2..).and_then(|rest| rest.find("*/")).map_or(bytes.len(), |end| at + 4 + end);
+                let end = text
+                    .get(at + 2..)
+                    .and_then(|rest| rest.find("*/"))
+                    .map_or(bytes.len(), |end| at + 4 + end);
                 kept.push(b' ');
                 at = end;
             }
