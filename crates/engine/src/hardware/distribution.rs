@@ -18,9 +18,11 @@ use store::{FetchOptions, Fetched, Inputs, Origin, Source};
 use crate::session::Session;
 
 /// Part of the key: raised when this file makes another table of the same package.
-const WAY: &str = "1";
+const WAY: &str = "2";
 /// The table's name in the store.
 const TABLE: &str = "modules";
+/// The configuration's.
+const CONFIG: &str = "config";
 /// Larger than any module of Debian's kernel unpacked (the largest, amdgpu, has 20 MB).
 const LARGEST_MODULE: u64 = 256 << 20;
 
@@ -38,6 +40,9 @@ pub struct Distribution {
     /// Who claims what.
     #[serde(skip)]
     pub table: AliasTable,
+    /// The configuration it was built with, as the package has it (/boot/config-VERSION).
+    #[serde(skip)]
+    pub config: String,
 }
 
 /// The tables of Debian's kernel of a series ("6.12") if there is one, else of the one it installs by default.
@@ -51,8 +56,9 @@ pub fn distribution(session: &Session, series: &str) -> Result<Distribution> {
     let path = artifact.path.join(TABLE);
     let text = fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
     let table = AliasTable::parse(&text);
+    let config = fs::read_to_string(artifact.path.join(CONFIG)).unwrap_or_default();
     let (modules, claims) = (table.drivers().count(), table.len());
-    Ok(Distribution { package, version: fetched.version.clone(), modules, claims, table })
+    Ok(Distribution { package, version: fetched.version.clone(), modules, claims, table, config })
 }
 
 /// The kernel's package, fetched. All of Debian's modules are in the one for PCs; those for clouds leave most out.
@@ -115,10 +121,19 @@ fn make(session: &Session, package: &str, fetched: &Fetched, out: &Path) -> Resu
         patterns.iter().for_each(|pattern| table.claim(driver, pattern));
     }
     built_in(&folder, &mut table);
+    fs::write(out.join(CONFIG), configuration(&unpacked))
+        .context(|| "cannot keep the configuration".to_string())?;
     fs::remove_dir_all(&unpacked).context(|| format!("cannot remove {}", unpacked.display()))?;
     fs::write(out.join(TABLE), table.text()).context(|| "cannot keep the table".to_string())?;
     task.end("read", format!("{} modules, {} claims of devices  {package}", modules.len(), table.len()));
     Ok(())
+}
+
+/// boot/config-VERSION
+fn configuration(unpacked: &Path) -> String {
+    let entries = fs::read_dir(unpacked.join("boot")).into_iter().flatten().flatten();
+    let mut paths = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("config-"));
+    paths.next().and_then(|entry| fs::read_to_string(entry.path()).ok()).unwrap_or_default()
 }
 
 /// lib/modules/VERSION

@@ -171,7 +171,6 @@ enum Kind {
     Acpi,
     Pnp,
     Virtio,
-    Xenbus,
     Platform,
     DeviceTree,
     Serio,
@@ -184,7 +183,6 @@ impl Kind {
             "acpi_device_id" => Kind::Acpi,
             "pnp_device_id" => Kind::Pnp,
             "virtio_device_id" => Kind::Virtio,
-            "xenbus_device_id" => Kind::Xenbus,
             "platform_device_id" => Kind::Platform,
             "of_device_id" => Kind::DeviceTree,
             "serio_device_id" => Kind::Serio,
@@ -208,7 +206,6 @@ impl Kind {
             Kind::Acpi => &["id", "driver_data", "cls", "cls_msk"],
             Kind::Pnp => &["id", "driver_data"],
             Kind::Virtio => &["device", "vendor"],
-            Kind::Xenbus => &["devicetype"],
             Kind::Platform => &["name", "driver_data"],
             Kind::DeviceTree => &["name", "type", "compatible", "data"],
             Kind::Serio => &["type", "extra", "id", "proto"],
@@ -377,8 +374,10 @@ fn entry(kind: Kind, members: &HashMap<&str, &[Token]>, macros: &Macros<'_>) -> 
                 Some(vec![format!("virtio:d{device}v{vendor}")])
             }
         },
-        Kind::Xenbus => text("devicetype").map(|name| named("xen:", &name)),
-        Kind::Platform => text("name").map(|name| named("platform:", &name)),
+        Kind::Platform => match text("name")? {
+            name if name.is_empty() => Some(Vec::new()),
+            name => Some(vec![format!("platform:{name}")]),
+        },
         Kind::DeviceTree => {
             let Some(compatible) = text("compatible") else {
                 return members.get("compatible").is_none().then(Vec::new);
@@ -406,10 +405,6 @@ fn entry(kind: Kind, members: &HashMap<&str, &[Token]>, macros: &Macros<'_>) -> 
             )])
         }
     }
-}
-
-fn named(bus: &str, name: &str) -> Vec<String> {
-    if name.is_empty() { Vec::new() } else { vec![format!("{bus}{name}")] }
 }
 
 /// `do_pci_entry` of file2alias.c.

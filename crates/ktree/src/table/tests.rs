@@ -80,7 +80,7 @@ fn tables_of_names() {
          static const struct acpi_device_id a[] __maybe_unused = { { \"ACPI0013\" }, { .id = \"LNRO0005\", }, { \"\" } };\n\
          struct platform_driver d = { .driver = { .acpi_match_table = ACPI_PTR(a) } };\n\
          static struct virtio_device_id v[] = { { VIRTIO_ID_NET, VIRTIO_DEV_ANY_ID }, { 0 }, };\nstatic struct x y = { .id_table = v };\n\
-         static const struct xenbus_device_id x[] = { { \"vif\" }, { \"\" } };\nstruct z zz = { .ids = x };\n\
+         static const struct platform_device_id x[] = { { \"vif\" }, { \"\" } };\nstruct z zz = { .id_table = x };\n\
          MODULE_ALIAS(\"platform:rtc_cmos\"); MODULE_ALIAS_SCSI_DEVICE(TYPE_DISK); MODULE_ALIAS(\"fs-ext4\");\n",
     );
     assert_eq!(
@@ -90,10 +90,10 @@ fn tables_of_names() {
             "acpi*:LNRO0005:*",
             "acpi*:PNP0501:*",
             "platform:rtc_cmos",
+            "platform:vif",
             "pnp:dPNP0501*",
             "scsi:t-0x00*",
             "virtio:d00000001v*",
-            "xen:vif",
         ]
     );
     assert_eq!(found.not_understood, 0);

@@ -201,6 +201,13 @@ impl<'a, 'm> Assembly<'a, 'm> {
         answer
     }
 
+    /// The ways to PCI's configuration space, where there is a PCI bus (kernel: arch/x86/Kconfig).
+    pub fn configuration_space(&mut self, ecam: bool) -> Vec<OptionState> {
+        let type_1 = self.state("PCI_DIRECT", Some("type 1, the ports 0xCF8 and 0xCFC"));
+        let in_memory = ecam.then(|| self.state("PCI_MMCONFIG", Some("ECAM, in memory")));
+        [type_1].into_iter().chain(in_memory).filter(|option| option.value.is_some()).collect()
+    }
+
     /// Who claims it, by any of its names, the most exact first.
     fn drivers(&mut self, device: &Device) -> Vec<Driver> {
         let table = self.table;

@@ -32,6 +32,8 @@ pub(super) struct Head<'a> {
     pub about: &'a str,
     pub discovery: &'a str,
     pub source: Option<&'a str>,
+    /// The ways to PCI's configuration space.
+    pub space: &'a [OptionState],
     pub tables: TablesLine<'a>,
 }
 
@@ -49,6 +51,14 @@ pub(super) fn whole(
     text.push_str(&labelled(look, Style::Word, "found by", head.discovery, width));
     if let Some(source) = head.source {
         text.push_str(&labelled(look, Style::Word, "known from", source, width));
+    }
+    if !head.space.is_empty() {
+        let ways = head.space.iter().map(|option| {
+            let value = option.value.as_deref().unwrap_or_default();
+            format!("{}={value} ({})", option.symbol, option.why.as_deref().unwrap_or_default())
+        });
+        let ways = format!("configuration space by {}", ways.collect::<Vec<_>>().join(", "));
+        text.push_str(&labelled(look, Style::Word, "PCI", &ways, width));
     }
     text.push_str(&labelled(look, Style::Word, "drivers by", &tables(&head.tables), width));
     let is_shown = |device: &DeviceAnswer| {

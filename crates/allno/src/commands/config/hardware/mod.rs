@@ -9,6 +9,7 @@ use std::path::Path;
 use base::{Error, Kind, Result};
 use engine::Session;
 use engine::hardware::{self, Distribution, Options, Sources};
+use kconfig::{Model, SymbolType};
 use ktree::alias::AliasTable;
 use ktree::device::{Device, with_expected};
 use ktree::lspci;
@@ -58,15 +59,16 @@ pub fn run(context: &Context, arguments: &ConfigHardware) -> Result<Answer> {
         }
     };
     let options = Options::read(&world.tree, arch)?;
-    let table = tables(distribution.as_ref(), sources.as_ref(), &options);
+    let table = tables(distribution.as_ref(), sources.as_ref(), &options, &world.model);
     let mut resolved = world.resolved(context);
     let mut assembly = Assembly::new(&mut resolved, &options, &table, arguments.all, &asked(&world));
+    let space = seen.pci.map(|pci| assembly.configuration_space(pci == ConfigurationSpace::Ecam));
     let devices = assembly.devices(seen.devices);
     let add = assembly.add(&devices);
     let object = json!({
         "machine": seen.name,
         "about": seen.about,
-        "discovery": {"about": seen.discovery, "pci": seen.pci, "source": seen.source},
+        "discovery": {"about": seen.discovery, "pci": seen.pci, "configuration_space": space, "source": seen.source},
         "tables": {"distribution": distribution, "sources": sources},
         "devices": output::object(&devices)?,
         "add": output::object(&add)?,
@@ -83,6 +85,7 @@ pub fn run(context: &Context, arguments: &ConfigHardware) -> Result<Answer> {
             about: &seen.about,
             discovery: &seen.discovery,
             source: seen.source.as_deref(),
+            space: space.as_deref().unwrap_or_default(),
             tables,
         };
         draw::whole(&head, &devices, &add, arguments.all, super::look(context), super::width(context))
@@ -139,9 +142,14 @@ fn asked(world: &World) -> Vec<String> {
     }
 }
 
-/// Both tables in one. A source that is a part of a module the distribution has goes by that module's name, unless the part asks for
-/// more than the module (8250_pnp.c for SERIAL_8250_PNP).
-fn tables(distribution: Option<&Distribution>, sources: Option<&Sources>, options: &Options) -> AliasTable {
+/// Both tables in one. A source that is a part of a module goes by the module's name, unless the part asks for more than the module
+/// does (8250_pnp.c for SERIAL_8250_PNP).
+fn tables(
+    distribution: Option<&Distribution>,
+    sources: Option<&Sources>,
+    options: &Options,
+    model: &Model,
+) -> AliasTable {
     let mut table = AliasTable::new();
     if let Some(distribution) = distribution {
         table.extend(&distribution.table);
@@ -149,12 +157,20 @@ fn tables(distribution: Option<&Distribution>, sources: Option<&Sources>, option
     let modules: std::collections::BTreeSet<String> = table.drivers().map(str::to_string).collect();
     if let Some(sources) = sources {
         for (driver, pattern) in sources.table.all() {
-            let whole = options.composite(driver).filter(|whole| modules.contains(whole));
+            let is_module = |whole: &String| modules.contains(whole) || is_tristate(model, options, whole);
+            let whole = options.composite(driver).filter(is_module);
             let whole = whole.filter(|whole| same_options(options, whole, driver));
             table.claim(whole.as_deref().unwrap_or(driver), pattern);
         }
     }
     table
+}
+
+/// Whether a composite object is a module if its options say so; drivers/acpi/acpi.o, for one, is only ever built in.
+fn is_tristate(model: &Model, options: &Options, driver: &str) -> bool {
+    let tristate =
+        |name: &String| model.find(name).is_some_and(|id| model.symbol(id).kind == SymbolType::Tristate);
+    options.of(driver).iter().any(|way| way.options.iter().all(tristate))
 }
 
 fn same_options(options: &Options, left: &str, right: &str) -> bool {
