@@ -213,6 +213,8 @@ pub enum ConfigQuestion {
     Need(ConfigNeed),
     /// Say what two configurations differ in, by cause
     Diff(ConfigDiff),
+    /// Say which options a machine's devices need, and how the kernel finds each device
+    Hardware(ConfigHardware),
     /// Browse and change it on a full screen, on the keys of menuconfig
     Menu(ConfigMenu),
 }
@@ -291,6 +293,39 @@ pub struct ConfigDiff {
     /// Name every consequence
     #[arg(long)]
     pub all: bool,
+}
+
+/// `allno config hardware`
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub struct ConfigHardware {
+    /// A machine of machines/: pc, q35, microvm, firecracker, ec2-nitro, ec2-xen, …
+    #[arg(value_name = "MACHINE", group = "what")]
+    pub machine: Option<String>,
+    /// The devices of a running machine: /sys, or a copy of it
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, group = "what")]
+    pub sysfs: Option<PathBuf>,
+    /// What `lspci -nn` printed; - is standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, group = "what")]
+    pub lspci: Option<PathBuf>,
+    /// Ask only these who drives what [default: both, as far as they are within reach]
+    #[arg(long, value_name = "SOURCE", value_enum)]
+    pub from: Option<TablesFrom>,
+    /// Show, and add options for, what one can do without, too: screens, keyboards, sensors, bridges
+    #[arg(long)]
+    pub all: bool,
+    /// Which configuration.
+    #[command(flatten)]
+    pub of: ConfigOf,
+}
+
+/// Whose device tables say which driver takes which device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TablesFrom {
+    /// The modules of Debian's kernel, of the series of the tree if there is one.
+    Distribution,
+    /// The sources of the tree itself, read without a compiler.
+    Tree,
 }
 
 /// `allno config menu`

@@ -14,6 +14,7 @@ pub mod decide;
 pub mod disk;
 pub mod doctor;
 mod fetcher;
+pub mod hardware;
 pub mod host;
 pub mod image;
 pub mod kconfig_host;

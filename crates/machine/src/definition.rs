@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use base::{Error, Result, Snippet};
+use ktree::device::Found;
 use serde::{Deserialize, Serialize};
 
 /// Which of the kernel's images the machine starts.
@@ -44,6 +45,65 @@ pub struct Machine {
     /// The rungs a kernel needs to run on it.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// How the kernel comes to know what is there. No part of a boot's plan.
+    #[serde(default, skip_serializing)]
+    pub discovery: Discovery,
+    /// What is there. No part of a boot's plan either.
+    #[serde(default, skip_serializing)]
+    pub device: Vec<DeviceEntry>,
+}
+
+/// `[discovery]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discovery {
+    /// Another machine: what it says holds here too, and its devices are here as well.
+    #[serde(default)]
+    pub like: Option<String>,
+    /// How PCI's configuration space is reached; absent: there is no PCI bus.
+    #[serde(default)]
+    pub pci: Option<ConfigurationSpace>,
+    /// The firmware's part and what to know of it, a few sentences for a person.
+    #[serde(default)]
+    pub about: String,
+    /// Where the devices and all this are known from.
+    #[serde(default)]
+    pub source: String,
+}
+
+/// How a PC reaches the configuration space of PCI devices (kernel: arch/x86/pci/direct.c, arch/x86/pci/mmconfig-shared.c).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfigurationSpace {
+    /// By type 1 alone: the ports 0xCF8 and 0xCFC, 256 bytes of each device.
+    #[serde(rename = "type-1")]
+    Type1,
+    /// In memory too, where the firmware's table MCFG says (ECAM, in the kernel MMCONFIG): all 4,096 bytes.
+    Ecam,
+}
+
+/// `[[device]]`: a device the machine has.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceEntry {
+    /// What it is: its modalias, as /sys has it. Parts that are not known are 0.
+    pub identity: String,
+    /// What a person calls it.
+    pub name: String,
+    /// How the kernel comes to know of it.
+    pub found: Found,
+    /// The identity of the device it hangs on.
+    #[serde(default)]
+    pub on: Option<String>,
+    /// Not every machine of the kind has it.
+    #[serde(default)]
+    pub optional: bool,
+    /// The identity of the device, of the machine this one is like, in whose place it is.
+    #[serde(default)]
+    pub instead_of: Option<String>,
+    /// Where it is known from, if not from the machine's source.
+    #[serde(default)]
+    pub source: Option<String>,
 }
 
 impl Machine {
@@ -92,6 +152,20 @@ needs = ["console"]
         assert_eq!(machine.network_device.as_deref(), Some("virtio-net-device,netdev=net0"));
         let again: Machine = serde_json::from_str(&serde_json::to_string(&machine).unwrap()).unwrap();
         assert_eq!(again, machine);
+    }
+
+    #[test]
+    fn devices_and_how_they_are_found_are_read_and_stay_out_of_plans() {
+        let text = format!(
+            "{MICROVM}[discovery]\npci = \"type-1\"\n[[device]]\nidentity = \"acpi:PNP0501:\"\nname = \"serial port\"\n\
+             found = \"acpi\"\n"
+        );
+        let machine = Machine::parse("microvm.toml", &text).unwrap();
+        assert_eq!(machine.discovery.pci, Some(ConfigurationSpace::Type1));
+        assert_eq!((machine.device[0].found, machine.device[0].optional), (Found::Acpi, false));
+        assert!(!serde_json::to_string(&machine).unwrap().contains("PNP0501"));
+        let wrong = text.replace("found = \"acpi\"", "found = \"magic\"");
+        assert_eq!(Machine::parse("microvm.toml", &wrong).unwrap_err().snippet().unwrap().line, 14);
     }
 
     #[test]

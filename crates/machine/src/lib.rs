@@ -22,7 +22,7 @@ pub mod ssh;
 mod tsc;
 
 pub use console::{Console, Cursor, Ending, Seen, Stopped, Wait};
-pub use definition::{Boots, Machine};
+pub use definition::{Boots, ConfigurationSpace, DeviceEntry, Discovery, Machine};
 pub use expect::Expectation;
 pub use guest::{Exit, Guest, Observer};
 pub use pattern::{Fatal, Pattern};

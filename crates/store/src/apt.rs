@@ -146,6 +146,28 @@ pub(crate) fn package(name: &str, cancel: &Cancel) -> Result<(Package, Mirror)> 
     Ok((package, Mirror { root, proxy, security: false }))
 }
 
+/// The package that a meta-package stands for: the first it depends on (`linux-image-amd64` is a kernel's name that changes with
+/// every kernel). Asks no network.
+///
+/// # Errors
+/// No apt here, or apt does not know the package: [`base::Kind::Host`].
+pub fn package_behind(meta: &str, cancel: &Cancel) -> Result<String> {
+    if process::find("apt-cache").is_none() {
+        return Err(Error::host("this machine has no apt"));
+    }
+    let program = Program::new("apt-cache").args(["depends", "--", meta]).env("LC_ALL", "C");
+    let printed = program.capture(LIMIT, cancel)?.stdout;
+    first_dependency(&printed).ok_or_else(|| {
+        Error::host(format!("apt does not know the package {meta}")).hint("as root: apt-get update")
+    })
+}
+
+/// The first `Depends: NAME` of what `apt-cache depends` printed; a virtual package, in angle brackets, is none.
+fn first_dependency(printed: &str) -> Option<String> {
+    let names = printed.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+    names.map(str::trim).find(|name| !name.starts_with('<') && !name.is_empty()).map(str::to_string)
+}
+
 /// The part of a URL from `pool/` on.
 fn encoded_pool(url: &str) -> Option<&str> {
     url.find("/pool/").map(|at| &url[at + 1..])
@@ -241,6 +263,13 @@ mod tests {
         {
             assert_eq!(parse_uri(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_package_behind_a_meta_package_is_its_first_dependency() {
+        let printed = "linux-image-amd64\n  Depends: <virtual>\n  Depends: linux-image-6.1.0-56-amd64\n  Depends: other\n";
+        assert_eq!(first_dependency(printed).as_deref(), Some("linux-image-6.1.0-56-amd64"));
+        assert_eq!(first_dependency("linux-image-amd64\n"), None);
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod unpack;
 mod verify;
 mod workspace;
 
+pub use apt::package_behind;
 pub use artifact::{Artifact, Rebuild};
 pub use checkout::tree_digest;
 pub use gc::{Collected, Entry, EntryKind, Policy};
@@ -43,6 +44,6 @@ pub use project::Project;
 pub use root::{Store, default_root};
 pub use source::{FetchOptions, Fetched, Origin, Source};
 pub use tree::{Bytes, Known, digest};
-pub use unpack::{apply_patch, unpack};
+pub use unpack::{apply_patch, unpack, unpack_package};
 pub use verify::Problem;
 pub use workspace::{Cache, Workspace};

@@ -49,6 +49,20 @@ pub fn unpack(archive: &Path, into: &Path, strip_top: bool, cancel: &Cancel) -> 
     if strip_top { strip(archive, into) } else { Ok(()) }
 }
 
+/// Unpacks the files of a Debian package into the folder `into`, as they would be installed; no script of it runs.
+///
+/// # Errors
+/// It is no package; dpkg-deb is missing or fails, with what it said.
+pub fn unpack_package(archive: &Path, into: &Path, cancel: &Cancel) -> Result<()> {
+    if !is_package(archive)? {
+        return Err(Error::failed(format!("{} is no Debian package", archive.display())));
+    }
+    fs::create_dir_all(into).context(|| format!("cannot make {}", into.display()))?;
+    let package = Program::new("dpkg-deb").arg("--extract").arg(archive).arg(into);
+    run(&package, archive, into, cancel)?;
+    tree::open_folders(into).context(|| format!("cannot open up {}", into.display()))
+}
+
 fn is_package(archive: &Path) -> Result<bool> {
     let mut start = Vec::new();
     let opened = fs::File::open(archive);

@@ -3,9 +3,11 @@
 //!     cargo xtask kconfig-diff --tree DIR        # allno conf against the C conf of a kernel tree, byte for byte
 //!     cargo xtask kconfig-diff --series 6.12     # the tree that allno build left in its store
 //!     cargo xtask need-trial --series 6.12       # need on random symbols, each answer before that C conf
+//!     cargo xtask alias-trial --series 6.12      # the option of each module of Debian's kernel, before its configuration
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore prints its progress and its table")]
 
+mod alias_trial;
 mod kconfig_diff;
 mod need_trial;
 
@@ -23,6 +25,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Map each module of Debian's kernel to its option, before the configuration it was built with
+    AliasTrial(alias_trial::Options),
     /// Compare `allno conf` with the kernel's own scripts/kconfig/conf, byte for byte
     KconfigDiff(kconfig_diff::Options),
     /// Try `need` on random symbols, every answer before the kernel's own scripts/kconfig/conf
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let outcome = match arguments.chore {
+        Chore::AliasTrial(options) => alias_trial::run(&options, &cancel),
         Chore::KconfigDiff(options) => kconfig_diff::run(&options, &cancel),
         Chore::NeedTrial(options) => need_trial::run(&options, &cancel),
     };

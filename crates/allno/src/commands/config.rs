@@ -1,5 +1,6 @@
 //! `allno config`: questions about a kernel's configuration.
 
+mod hardware;
 mod menu;
 mod need;
 mod table;
@@ -31,6 +32,7 @@ pub fn run(context: &Context, arguments: &Config) -> Result<Answer> {
         ConfigQuestion::Why(why) => run_why(context, why),
         ConfigQuestion::Need(need) => need::run(context, need),
         ConfigQuestion::Diff(diff) => run_diff(context, diff),
+        ConfigQuestion::Hardware(hardware) => hardware::run(context, hardware),
         ConfigQuestion::Menu(menu) => menu::run(context, menu),
     })
 }

@@ -14,6 +14,8 @@ fn launch() -> Launch {
             interface: Some("eth0".into()),
             boots: Boots::Vmlinux,
             needs: vec![],
+            discovery: Default::default(),
+            device: vec![],
         },
         accelerator: Accelerator::Tcg,
         memory: 256,

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use base::{Context as _, Error, Result};
-use engine::build::{Toolchain, kernel_config};
+use engine::build::{KernelSource, Toolchain, kernel_config};
 use engine::kconfig_host::{Environment, LiveHost, Tree, tree_host};
 use engine::made::kernel_of;
 use explain::{Request, Resolved};
@@ -28,6 +28,10 @@ pub struct World {
     pub arch: String,
     /// What was asked for.
     pub wishes: Wishes,
+    /// The tree.
+    pub tree: PathBuf,
+    /// The tree of a spec, with the hash of its content.
+    pub source: Option<KernelSource>,
 }
 
 /// What a configuration follows from.
@@ -58,7 +62,9 @@ impl World {
         std::fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
         let host = kernel_config::host(&session, &source, &toolchain, &folder)?;
         let wishes = file.unwrap_or_else(|| Wishes::Requests(requests.in_words()));
-        World::of_host(&host, source.version, kernel_config::ARCH, wishes)
+        let tree = source.tree.clone();
+        let world = World::of_host(&host, source.version.clone(), kernel_config::ARCH, wishes, tree)?;
+        Ok(World { source: Some(source), ..world })
     }
 
     fn of_tree(context: &Context, tree: &Path, of: &ConfigOf) -> Result<World> {
@@ -74,12 +80,12 @@ impl World {
         let told = Tree { source: tree, objects: &folder, arch, variables: &[] };
         let host = tree_host(&told, Environment::of_process(), Some(&folder), &context.cancel)?;
         let version = host.variables().text("KERNELVERSION").unwrap_or_default();
-        World::of_host(&host, version, arch, wishes)
+        World::of_host(&host, version, arch, wishes, tree.to_path_buf())
     }
 
-    fn of_host(host: &LiveHost, version: String, arch: &str, wishes: Wishes) -> Result<World> {
+    fn of_host(host: &LiveHost, version: String, arch: &str, wishes: Wishes, tree: PathBuf) -> Result<World> {
         let model = kernel_config::read(host, &version)?;
-        Ok(World { model, version, arch: arch.to_string(), wishes })
+        Ok(World { model, version, arch: arch.to_string(), wishes, tree, source: None })
     }
 
     /// The configuration that follows; lines that could not be taken are told.
