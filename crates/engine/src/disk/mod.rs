@@ -44,6 +44,8 @@ use user_space::Pinned;
 
 /// The rung of a kernel that starts from a disk.
 const RUNG: &str = "disk";
+/// A distribution's memory in MiB where the spec names none: apt alone takes more than a node does.
+const DEFAULT_MEMORY: u32 = 512;
 /// Longest command line that can be built in, without its final NUL (kernel: arch/x86/include/asm/setup.h COMMAND_LINE_SIZE).
 const COMMAND_LINE_LIMIT: usize = 2047;
 
@@ -128,7 +130,8 @@ fn report(
     let host = HostFacts::of(&session.store, &session.cancel)?;
     let wanted = spec.spec.network.ssh_port.as_ref().map(|port| *port.get_ref());
     let port = machine::ReservedPort::new(wanted)?.port();
-    let memory = plan.decisions.memory;
+    let asked = spec.spec.machine.memory.is_some();
+    let memory = if asked { plan.decisions.memory } else { DEFAULT_MEMORY };
     let line = |firmware, bus| {
         qemu::program(&qemu::DiskLaunch {
             image: &image,

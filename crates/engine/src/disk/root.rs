@@ -20,6 +20,8 @@ const WAY: &str = "1";
 const LIMIT: Duration = Duration::from_secs(1800);
 const BLOCK: u64 = 4096;
 const FILE: &str = "root";
+/// What makes it, of the folder disk/.
+const SCRIPTS: [&str; 3] = ["finish", "place", "mke2fs.conf"];
 /// Where a file system begins to run out of room: what it needs for itself, a journal and tables, in parts of the whole.
 const MOSTLY: (u64, u64) = (9, 10);
 
@@ -56,7 +58,7 @@ pub fn make(
         .with("UUID", uuid.to_string())
         .with("seed", seed.to_string())
         .with("account", &plan.decisions.settings.user);
-    for name in ["finish", "mke2fs.conf"] {
+    for name in SCRIPTS {
         inputs.add(name, Sha256::of(disk_file(name)?.as_bytes()).to_string());
     }
     overlay.add_to(&mut inputs)?;
@@ -83,7 +85,7 @@ impl Work<'_> {
         let cannot = || format!("cannot write {}", self.folder.display());
         std::fs::create_dir(&self.folder).context(cannot)?;
         overlay.write(&self.folder.join("overlay"))?;
-        for name in ["finish", "mke2fs.conf"] {
+        for name in SCRIPTS {
             std::fs::write(self.folder.join(name), disk_file(name)?).context(cannot)?;
         }
         let blocks = self.run()?;
