@@ -23,13 +23,23 @@ fn told(output: Output) -> (i32, String, String) {
 fn help_goes_to_standard_output_and_names_every_subcommand() {
     let (code, help, errors) = run(&["--help"]);
     assert_eq!((code, errors.as_str()), (0, ""));
-    for word in
-        ["boot", "build", "doctor", "ssh", "gc", "completions", "man", "--json", "--offline", "--store"]
-    {
+    for word in [
+        "boot",
+        "build",
+        "disk",
+        "doctor",
+        "ssh",
+        "gc",
+        "completions",
+        "man",
+        "--json",
+        "--offline",
+        "--store",
+    ] {
         assert!(help.contains(word), "{word}: {help}");
     }
     assert!(!help.contains('\x1b'), "{help}");
-    for subcommand in ["boot", "build", "doctor", "ssh", "gc"] {
+    for subcommand in ["boot", "build", "disk", "doctor", "ssh", "gc"] {
         let (code, help, _) = run(&[subcommand, "--help"]);
         assert!(code == 0 && help.contains("--verbose"), "{subcommand}: {help}");
     }
@@ -171,7 +181,15 @@ fn every_subcommand_has_a_manual_page() {
     let pages = folder.path().join("man1");
     let (code, names, _) = run(&["man", pages.to_str().unwrap()]);
     assert_eq!(code, 0);
-    for page in ["allno.1", "allno-boot.1", "allno-build.1", "allno-doctor.1", "allno-ssh.1", "allno-gc.1"] {
+    for page in [
+        "allno.1",
+        "allno-boot.1",
+        "allno-build.1",
+        "allno-disk.1",
+        "allno-doctor.1",
+        "allno-ssh.1",
+        "allno-gc.1",
+    ] {
         let text = std::fs::read_to_string(pages.join(page)).unwrap();
         assert!(text.contains(".TH") && text.contains("json"), "{page}");
         assert!(names.contains(page), "{names}");

@@ -18,6 +18,8 @@ pub struct Place {
     pub file_system: FileSystem,
     /// Whether its type says that it is a root file system of x86-64.
     pub says_root: bool,
+    /// Its own name, where it has one: its PARTUUID.
+    pub unique: Option<Guid>,
 }
 
 /// Every partition of `image`, `disk` bytes long, in the order of their numbers, or the whole image where it has no partition
@@ -32,34 +34,29 @@ pub fn places(image: &mut (impl Read + Seek), disk: u64) -> Result<Vec<Place>> {
             let offset = partition.first * SECTOR;
             let length = (partition.last - partition.first + 1) * SECTOR;
             let says_root = partition.kind == Guid::LINUX_ROOT_X86_64;
-            places.push(place(image, Some(number), offset, length, says_root)?);
+            let unique = Some(partition.unique).filter(|unique| *unique != Guid::NIL);
+            places.push(Place { says_root, unique, ..place(image, Some(number), offset, length)? });
         }
         return Ok(places);
     }
     // A file system's own boot sector may look like a table, so the file system is asked first.
-    let whole = place(image, None, 0, disk, false)?;
+    let whole = place(image, None, 0, disk)?;
     if whole.file_system != FileSystem::Unknown {
         return Ok(vec![whole]);
     }
     for partition in mbr::read(image, disk)?.unwrap_or_default() {
         let (offset, length) = (partition.first * SECTOR, partition.sectors * SECTOR);
-        places.push(place(image, Some(partition.number), offset, length, false)?);
+        places.push(place(image, Some(partition.number), offset, length)?);
     }
     Ok(if places.is_empty() { vec![whole] } else { places })
 }
 
-fn place(
-    image: &mut (impl Read + Seek),
-    number: Option<u32>,
-    offset: u64,
-    length: u64,
-    says_root: bool,
-) -> Result<Place> {
+fn place(image: &mut (impl Read + Seek), number: Option<u32>, offset: u64, length: u64) -> Result<Place> {
     let file_system = match probe(image, offset, length) {
         Err(crate::Error::Damaged { .. }) => FileSystem::Unknown,
         other => other?,
     };
-    Ok(Place { number, offset, length, file_system, says_root })
+    Ok(Place { number, offset, length, file_system, says_root: false, unique: None })
 }
 
 #[cfg(test)]

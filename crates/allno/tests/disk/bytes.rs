@@ -67,8 +67,8 @@ fn an_ordinary_user_makes_the_same_bytes() {
     }
     let first = Project::new(SPEC);
     let theirs = made(&first, &["--format", "qcow2"]);
-    // Their store has the kernel, as this is not about it; on the same file system, by links.
-    let home = tempfile::tempdir_in(usual_store().parent().unwrap()).unwrap();
+    // Their store has the kernel, as this is not about it; by links, where it is on the same file system.
+    let home = tempfile::tempdir().unwrap();
     referee("chmod", &["755", home.path().to_str().unwrap()]);
     let store = home.path().join("store");
     std::fs::create_dir_all(store.join("artifacts")).unwrap();
@@ -113,9 +113,9 @@ fn an_ordinary_user_makes_the_same_bytes() {
     let ours = allno.run().ok().json();
     assert_eq!(ours["digests"], theirs["digests"]);
     referee("cmp", &[image(&ours).to_str().unwrap(), image(&theirs).to_str().unwrap()]);
-    referee("chmod", &["-R", "u+w", store.to_str().unwrap()]);
 }
 
 fn link(from: &Path, to: &Path) {
-    referee("cp", &["-a", "--link", from.to_str().unwrap(), to.to_str().unwrap()]);
+    let line = r#"cp -a --link "$0" "$1" 2> /dev/null || cp -a "$0" "$1""#;
+    referee("sh", &["-c", line, from.to_str().unwrap(), to.to_str().unwrap()]);
 }

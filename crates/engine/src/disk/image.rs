@@ -19,7 +19,7 @@ use crate::image::node::fill;
 use crate::session::Session;
 
 /// Part of the key: raised when this file makes other bytes of the same inputs.
-const WAY: &str = "1";
+const WAY: &str = "2";
 /// Where Debian's grub-pc-bin puts GRUB for a BIOS; grub-mkimage looks there by itself.
 const GRUB_FOLDER: &str = "/usr/lib/grub/i386-pc";
 /// What GRUB has to know before it can read its menu, in its core: the BIOS's disks, the partition table and the file system; the
@@ -107,7 +107,7 @@ impl Parts<'_> {
         let mut image = File::options().create_new(true).read(true).write(true).open(path).context(cannot)?;
         image.set_len(layout.disk).context(cannot)?;
         let (esp_at, esp_bytes) = layout.esp();
-        // FAT needs its clusters at hand, and one that is in memory is written in one go.
+        // In memory first, so that its zeros take no room on the disk.
         let mut volume = Cursor::new(vec![0; esp_bytes as usize]);
         let number = u32::from_le_bytes(self.plan.names.esp.bytes()[..4].try_into().unwrap_or_default());
         esp::write(&mut volume, esp_bytes, number, &[(KERNEL_FILE, self.kernel), (MENU_FILE, self.menu)])

@@ -18,12 +18,14 @@ use crate::session::Session;
 use crate::spec::SpecFile;
 
 /// Part of the key: raised when this file makes other bytes of the same inputs.
-const WAY: &str = "1";
+const WAY: &str = "2";
 /// debugfs looks up one name.
 const LOOK_LIMIT: Duration = Duration::from_secs(60);
 /// Turning a qcow2 image into a raw one.
 const CONVERT_LIMIT: Duration = Duration::from_secs(3600);
 const FILE: &str = "root";
+/// Beside it: the PARTUUID it had, or nothing.
+const PARTITION: &str = "partition";
 const RAW: &str = ".raw";
 /// What the kernel starts as process 1, in its order (kernel: init/main.c, `kernel_init`).
 const INITS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];
@@ -67,7 +69,10 @@ pub fn make(session: &Session, spec: &SpecFile, plan: &Plan, path: &Path) -> Res
         session.events.warn("the image was copied while it was in use; the first boot replays its journal");
     }
     let layout = layout(spec, plan, &ext)?;
-    Ok(Root { path: root, digest: artifact.digest.to_string(), layout, _held: artifact })
+    // Its fstab may name it so.
+    let partition =
+        std::fs::read_to_string(artifact.path.join(PARTITION)).ok().and_then(|text| text.parse().ok());
+    Ok(Root { path: root, digest: artifact.digest.to_string(), layout, partition, _held: artifact })
 }
 
 /// A disk that the file system fits on, or of the size that was asked for.
@@ -133,6 +138,8 @@ fn take(raw: &Path, shown: &Path, to: &Path, cancel: &Cancel) -> Result<String> 
     };
     let FileSystem::Ext(ext) = &chosen.file_system else { return Err(Error::failed("chose no file system")) };
     copy(&mut image, chosen.offset, ext.bytes, to, cancel)?;
+    let unique = chosen.unique.map_or(String::new(), |unique| unique.to_string());
+    std::fs::write(to.with_file_name(PARTITION), unique).context(|| "cannot write to the store".into())?;
     Ok(format!("{} of {}, {}", name(chosen), Size(ext.bytes), ext.name))
 }
 

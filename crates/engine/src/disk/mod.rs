@@ -47,6 +47,8 @@ use user_space::Pinned;
 
 /// The rung of a kernel that starts from a disk.
 const RUNG: &str = "disk";
+/// A distribution's memory in MiB where the spec names none: apt alone takes more than a node does.
+const DEFAULT_MEMORY: u32 = 512;
 /// Longest command line that can be built in, without its final NUL (kernel: arch/x86/include/asm/setup.h COMMAND_LINE_SIZE).
 const COMMAND_LINE_LIMIT: usize = 2047;
 
@@ -91,9 +93,14 @@ pub fn make(session: &Session, spec: &SpecFile, options: &Options) -> Result<Mad
     if let Some(output) = &options.output {
         refuse_existing(output)?;
     }
-    let plan = plan::plan(spec, options, &session.cancel)?;
+    let mut plan = plan::plan(spec, options, &session.cancel)?;
     require_tools(spec, &plan, options, &session.cancel)?;
-    let origin = Origin::of(session, spec, &plan, options)?;
+    let imported =
+        options.import.as_ref().map(|path| import::make(session, spec, &plan, path)).transpose()?;
+    if let Some(partition) = imported.as_ref().and_then(|root| root.partition) {
+        plan.names.root = partition;
+    }
+    let origin = Origin::of(session, spec, &plan, imported, options.update)?;
     let (kernel, root) = side_by_side(session, spec, &plan, origin, options.update)?;
     let raw = image::assemble(session, &plan, &kernel.kernel, &kernel.version, &root.root)?;
     let made = match plan.format {
@@ -131,7 +138,8 @@ fn report(
     let host = HostFacts::of(&session.store, &session.cancel)?;
     let wanted = spec.spec.network.ssh_port.as_ref().map(|port| *port.get_ref());
     let port = machine::ReservedPort::new(wanted)?.port();
-    let memory = plan.decisions.memory;
+    let asked = spec.spec.machine.memory.is_some();
+    let memory = if asked { plan.decisions.memory } else { DEFAULT_MEMORY };
     let line = |firmware, bus| {
         qemu::program(&qemu::DiskLaunch {
             image: &image,
@@ -194,12 +202,18 @@ enum Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    fn of(session: &Session, spec: &SpecFile, plan: &'a Plan, options: &Options) -> Result<Origin<'a>> {
-        match (&options.import, &plan.user_space) {
-            (Some(path), _) => import::make(session, spec, plan, path).map(Origin::Imported),
+    fn of(
+        session: &Session,
+        spec: &SpecFile,
+        plan: &'a Plan,
+        imported: Option<Root>,
+        update: bool,
+    ) -> Result<Origin<'a>> {
+        match (imported, &plan.user_space) {
+            (Some(root), _) => Ok(Origin::Imported(root)),
             (None, Some(user_space)) => {
-                let overlay = Overlay::of(spec, &plan.decisions, user_space, plan.names.root)?;
-                let pinned = user_space::pin(session, spec, user_space, options.update)?;
+                let overlay = Overlay::of(spec, &plan.decisions, user_space, plan.file_system.0)?;
+                let pinned = user_space::pin(session, spec, user_space, update)?;
                 Ok(Origin::Packages(user_space, overlay, pinned))
             }
             (None, None) => Err(Error::failed("no user space was planned")),

@@ -26,8 +26,13 @@ impl Overlay {
     ///
     /// # Errors
     /// A file of the spec that is not there, a path that cannot be: pointing at the line.
-    pub fn of(spec: &SpecFile, decisions: &Decisions, plan: &UserSpacePlan, root: Guid) -> Result<Overlay> {
-        let values = values(spec, decisions, plan, root);
+    pub fn of(
+        spec: &SpecFile,
+        decisions: &Decisions,
+        plan: &UserSpacePlan,
+        file_system: Guid,
+    ) -> Result<Overlay> {
+        let values = values(spec, decisions, plan, file_system);
         let mut entries: BTreeMap<String, Entry> =
             manifest_entries("disk", disk_file, &values)?.into_iter().collect();
         for file in &spec.spec.file {
@@ -97,10 +102,10 @@ fn values(
     spec: &SpecFile,
     decisions: &Decisions,
     plan: &UserSpacePlan,
-    root: Guid,
+    file_system: Guid,
 ) -> BTreeMap<&'static str, String> {
     let mut values = decisions.settings.values();
-    values.insert("ROOT", root.to_string());
+    values.insert("FILE_SYSTEM", file_system.to_string());
     values.insert("SOURCES", user_space::sources(plan));
     let address = address(spec);
     if address == "dhcp" {

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::{Context, Error, Kind, Result, Size};
-use disk::Layout;
+use base::process::Program;
+use base::{Cancel, Context, Error, Kind, Result, Size};
+use disk::{Guid, Layout};
 use store::{Artifact, Inputs, Sha256};
 
 use super::namespace;
@@ -18,8 +19,12 @@ use crate::spec::SpecFile;
 /// Part of the key: raised when this file makes other bytes of the same inputs.
 const WAY: &str = "1";
 const LIMIT: Duration = Duration::from_secs(1800);
+/// mke2fs only says its version.
+const ASK_LIMIT: Duration = Duration::from_secs(20);
 const BLOCK: u64 = 4096;
 const FILE: &str = "root";
+/// What makes it, of the folder disk/.
+const SCRIPTS: [&str; 3] = ["finish", "place", "mke2fs.conf"];
 /// Where a file system begins to run out of room: what it needs for itself, a journal and tables, in parts of the whole.
 const MOSTLY: (u64, u64) = (9, 10);
 
@@ -32,6 +37,8 @@ pub struct Root {
     pub digest: String,
     /// The layout of the disk it is for.
     pub layout: Layout,
+    /// The PARTUUID that what is in it may know it by; none where any will do.
+    pub partition: Option<Guid>,
     pub(super) _held: Artifact,
 }
 
@@ -50,13 +57,14 @@ pub fn make(
     let (uuid, seed) = plan.file_system;
     let mut inputs = Inputs::new()
         .with("way of building", WAY)
+        .with("tool", tool_version(&session.cancel)?)
         .with("user space", &user_space.digest)
         .with("date", user_space.date.to_string())
         .with("blocks", (layout.root_bytes / BLOCK).to_string())
         .with("UUID", uuid.to_string())
         .with("seed", seed.to_string())
         .with("account", &plan.decisions.settings.user);
-    for name in ["finish", "mke2fs.conf"] {
+    for name in SCRIPTS {
         inputs.add(name, Sha256::of(disk_file(name)?.as_bytes()).to_string());
     }
     overlay.add_to(&mut inputs)?;
@@ -64,7 +72,19 @@ pub fn make(
         let work = Work { session, spec, plan, user_space, layout, folder: tree.join(".work") };
         work.make(overlay, &tree.join(FILE))
     })?;
-    Ok(Root { path: artifact.path.join(FILE), digest: artifact.digest.to_string(), layout, _held: artifact })
+    Ok(Root {
+        path: artifact.path.join(FILE),
+        digest: artifact.digest.to_string(),
+        layout,
+        partition: None,
+        _held: artifact,
+    })
+}
+
+/// "mke2fs 1.47.0 (5-Feb-2023)": another one may lay the same files out otherwise.
+fn tool_version(cancel: &Cancel) -> Result<String> {
+    let captured = Program::new("mke2fs").arg("-V").capture(ASK_LIMIT, cancel)?;
+    Ok(captured.stderr.lines().next().unwrap_or_default().to_string())
 }
 
 struct Work<'a> {
@@ -83,7 +103,7 @@ impl Work<'_> {
         let cannot = || format!("cannot write {}", self.folder.display());
         std::fs::create_dir(&self.folder).context(cannot)?;
         overlay.write(&self.folder.join("overlay"))?;
-        for name in ["finish", "mke2fs.conf"] {
+        for name in SCRIPTS {
             std::fs::write(self.folder.join(name), disk_file(name)?).context(cannot)?;
         }
         let blocks = self.run()?;
@@ -119,7 +139,7 @@ impl Work<'_> {
         };
         // Its files may belong to users that only the name space has.
         let clean = namespace::program("rm").args(["-rf", "root"]).directory(&self.folder);
-        let _ = clean.capture(LIMIT, &base::Cancel::new());
+        let _ = clean.capture(LIMIT, &Cancel::new());
         if error.kind() == Kind::Failed && full {
             return Err(self.too_small(takes * BLOCK));
         }
