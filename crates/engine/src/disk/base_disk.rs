@@ -32,7 +32,7 @@ impl BaseDisk {
         let options = Options::default();
         let plan = plan::plan(spec, &options, &session.cancel)?;
         require_tools(spec, &plan, &options, &session.cancel)?;
-        let root = Origin::of(session, spec, &plan, &options)?.make(session, spec, &plan)?.root;
+        let root = Origin::of(session, spec, &plan, None, options.update)?.make(session, spec, &plan)?.root;
         Ok(BaseDisk { plan, root })
     }
 
