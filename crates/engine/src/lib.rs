@@ -7,6 +7,7 @@
 
 pub mod boot;
 pub mod build;
+pub mod cost;
 mod data;
 pub mod decide;
 pub mod host;

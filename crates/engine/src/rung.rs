@@ -182,6 +182,19 @@ impl Requests {
         }
     }
 
+    /// The same requests and these, which win.
+    pub fn with(&self, changes: &[Assignment]) -> Requests {
+        let mut requests = self.clone();
+        for assignment in changes {
+            requests.0.retain(|known| known.assignment.name != assignment.name);
+            let line = assignment.to_string();
+            let snippet = Snippet::of("the change", &line, 0..line.len());
+            let (assignment, why) = (assignment.clone(), OWN.to_string());
+            requests.0.push(Request { assignment, origin: "the change".to_string(), snippet, why });
+        }
+        requests
+    }
+
     /// The requests, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Request> {
         self.0.iter()

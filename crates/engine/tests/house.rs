@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("netboot", &[]),
     ("store", &["base"]),
     ("machine", &["base"]),
-    ("engine", &["base", "explain", "initramfs", "kconfig", "machine", "netboot", "store"]),
+    ("engine", &["base", "explain", "initramfs", "kconfig", "ktree", "machine", "netboot", "store"]),
     ("allno", &["base", "engine", "explain", "initramfs", "kconfig", "machine", "menu", "need", "store"]),
     ("bench", &["base", "engine"]),
     ("xtask", &["base", "engine", "explain", "kconfig", "need", "store"]),

@@ -11,12 +11,14 @@ mod directory;
 mod expand;
 mod files;
 mod lines;
+mod mentions;
 mod objects;
 mod reference;
 mod variables;
 
 pub use condition::Condition;
 pub use files::{Files, Folder};
+pub use mentions::{Mention, mentions};
 pub use objects::{Bringing, List, Object, Objects};
 pub use variables::{Place, Unknown};
 

@@ -3,9 +3,11 @@
 //!     cargo xtask kconfig-diff --tree DIR        # allno conf against the C conf of a kernel tree, byte for byte
 //!     cargo xtask kconfig-diff --series 6.12     # the tree that allno build left in its store
 //!     cargo xtask need-trial --series 6.12       # need on random symbols, each answer before that C conf
+//!     cargo xtask cost-trial --series 6.12       # what config cost predicts, before what kbuild compiles
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore prints its progress and its table")]
 
+mod cost_trial;
 mod kconfig_diff;
 mod need_trial;
 
@@ -25,6 +27,8 @@ struct Arguments {
 enum Chore {
     /// Compare `allno conf` with the kernel's own scripts/kconfig/conf, byte for byte
     KconfigDiff(kconfig_diff::Options),
+    /// Compare what `allno config cost` predicts with what kbuild then compiles
+    CostTrial(cost_trial::Options),
     /// Try `need` on random symbols, every answer before the kernel's own scripts/kconfig/conf
     NeedTrial(need_trial::Options),
 }
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
     }
     let outcome = match arguments.chore {
         Chore::KconfigDiff(options) => kconfig_diff::run(&options, &cancel),
+        Chore::CostTrial(options) => cost_trial::run(&options, &cancel),
         Chore::NeedTrial(options) => need_trial::run(&options, &cancel),
     };
     match outcome {

@@ -77,7 +77,8 @@ impl World {
         World::of_host(&host, version, arch, wishes)
     }
 
-    fn of_host(host: &LiveHost, version: String, arch: &str, wishes: Wishes) -> Result<World> {
+    /// The Kconfig files behind a host.
+    pub fn of_host(host: &LiveHost, version: String, arch: &str, wishes: Wishes) -> Result<World> {
         let model = kernel_config::read(host, &version)?;
         Ok(World { model, version, arch: arch.to_string(), wishes })
     }
