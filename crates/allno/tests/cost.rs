@@ -58,7 +58,7 @@ fn what_it_predicts_is_what_the_build_compiles() {
     ask_for(&project, &own, &[]);
     project.allno(&["build"]).run().ok();
     let mut asked: Vec<String> = Vec::new();
-    for change in ["EPOLL=y", "HZ_1000=y", "EPOLL=n"] {
+    for change in ["SIGNALFD=y", "TMPFS=y", "SIGNALFD=n"] {
         let before = times();
         let cost = project.allno(&["config", "cost", change, "--json"]).run().ok().json();
         assert!(before == times(), "cost has touched the objects of the last build");
@@ -73,22 +73,22 @@ fn what_it_predicts_is_what_the_build_compiles() {
         assert!(!compiled.is_empty(), "{change}: nothing was compiled");
         assert_eq!(predicted, compiled, "{change}");
         assert_eq!(causes(&cost["rebuilt"]), causes(&built["rebuilt"]), "{change}");
-        if name == "EPOLL" {
-            assert!(causes(&built["rebuilt"]).contains(&"EPOLL"), "{}", built["rebuilt"]);
-            let moved = if change == "EPOLL=y" { "appearing" } else { "vanishing" };
+        if name == "SIGNALFD" {
+            assert!(causes(&built["rebuilt"]).contains(&"SIGNALFD"), "{}", built["rebuilt"]);
+            let moved = if change == "SIGNALFD=y" { "appearing" } else { "vanishing" };
             let moved = cost[moved].as_array().unwrap();
-            assert!(moved.iter().any(|part| part["object"] == "fs/eventpoll.o"), "{cost}");
+            assert!(moved.iter().any(|part| part["object"] == "fs/signalfd.o"), "{cost}");
         }
     }
     // The same for a person.
-    let said = project.allno(&["config", "cost", "EPOLL"]).run().ok().stdout();
-    assert!(said.contains("fs/eventpoll.o") && said.contains("EPOLL n → y"), "{said}");
+    let said = project.allno(&["config", "cost", "SIGNALFD"]).run().ok().stdout();
+    assert!(said.contains("fs/signalfd.o") && said.contains("SIGNALFD n → y"), "{said}");
 }
 
 #[test]
 fn a_name_that_is_no_option_is_refused() {
     let project = Project::new("");
-    let run = project.allno(&["config", "cost", "EPOL", "--json"]).run();
+    let run = project.allno(&["config", "cost", "SIGNALF", "--json"]).run();
     assert_eq!(run.code(), 2, "{}", run.stderr());
     assert_eq!(run.json()["error"]["kind"], "input");
 }

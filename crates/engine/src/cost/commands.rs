@@ -1,25 +1,26 @@
 //! The commands that kbuild keeps beside what it makes (kernel: cmd_and_fixdep of scripts/Kbuild.include).
 
 use std::collections::HashMap;
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 use super::cause::Commands;
 use super::log::Made;
 
-/// Longer files are no records of kbuild's.
-const LONGEST: u64 = 4 << 20;
+/// Longer lines are no commands of kbuild's.
+const LONGEST: u64 = 1 << 20;
 
 /// The command by which `target` was made, as the file `.target.cmd` of the object tree has it; none without one.
 pub fn kept(objects: &Path, target: &str) -> Option<String> {
     let (folder, name) = target.rsplit_once('/').unwrap_or((".", target));
     let path = objects.join(folder).join(format!(".{name}.cmd"));
-    if path.metadata().ok()?.len() > LONGEST {
-        return None;
-    }
-    let text = String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned();
-    // "savedcmd_" since 6.2, "cmd_" before; the object's own rules may set more such variables below.
-    let line = text.lines().next()?;
-    let (name, command) = line.split_once(" := ")?;
+    // The dependencies below are long, and nobody wants them here.
+    let mut line = Vec::new();
+    let file = std::fs::File::open(path).ok()?;
+    std::io::BufReader::new(file.take(LONGEST)).read_until(b'\n', &mut line).ok()?;
+    let line = String::from_utf8_lossy(&line);
+    // "savedcmd_" since 6.2, "cmd_" before.
+    let (name, command) = line.trim_end().split_once(" := ")?;
     name.ends_with(target).then(|| command.to_string())
 }
 

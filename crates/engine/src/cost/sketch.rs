@@ -114,3 +114,79 @@ impl Copy<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use base::Cancel;
+    use base::process::Program;
+
+    use super::*;
+
+    /// Recipes in kbuild's forms; no program in them that compiles or links exists.
+    const MAKEFILE: &str = r#"
+all: image header.h
+header.h: FORCE
+	@echo really > $@
+tool.o: header.h
+	@set -e; echo '  HOSTCC  tool.o'; touch ran; scripts/basic/fixdep .tool.o.d tool.o 'no-gcc' > .tool.o.cmd || :
+a.o: header.h
+	@set -e; echo '  CC      a.o - due to: header.h'; no-gcc -c -o a.o a.c; scripts/basic/fixdep .a.o.d a.o 'no-gcc -c -o a.o a.c' > .a.o.cmd; rm -f .a.o.d
+lib.a: a.o
+	@set -e; echo '  AR      lib.a'; no-ar lib.a a.o; printf '%s\n' 'savedcmd_lib.a := no-ar' > .lib.a.cmd
+offsets.h: lib.a
+	@set -e; echo '  GEN     offsets.h'; trap 'rm -f offsets.h; trap - HUP; kill -s HUP $$$$' HUP; no-nm lib.a > offsets.h
+image: offsets.h tool.o
+	@set -e; echo '  IMAGE   image'; no-link offsets.h; printf '%s\n' 'savedcmd_image := no-link' > .image.cmd
+FORCE:
+"#;
+
+    #[test]
+    fn what_compiles_is_written_down_and_what_prepares_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = folder.path().join("objects");
+        fs::create_dir_all(objects.join("include")).unwrap();
+        let file = |name: &str, text: &str| fs::write(objects.join(name), text).unwrap();
+        file("Makefile", MAKEFILE);
+        file("a.o", "an object");
+        file(".a.o.cmd", "savedcmd_a.o := no-gcc -D__KERNEL__\nsource_a.o := a.c\n");
+        file("tool.o", "an object of the build");
+        file(
+            ".tool.o.cmd",
+            &format!("cmd_tool.o := no-gcc\nsource_tool.o := {}/tool.c\n", objects.display()),
+        );
+        file("include/large.h", &"x".repeat(LARGEST as usize + 1));
+        file("vmlinux", &"x".repeat(LARGEST as usize + 1));
+        let old = SystemTime::now() - Duration::from_secs(3600);
+        File::options().write(true).open(objects.join("a.o")).unwrap().set_modified(old).unwrap();
+
+        let sketch = folder.path().join("tree");
+        make(&objects, &sketch).unwrap();
+        let text = |name: &str| fs::read_to_string(sketch.join(name)).unwrap();
+        assert_eq!(text("a.o"), STANDS);
+        assert_eq!(text("vmlinux"), STANDS);
+        assert_eq!(text("tool.o"), "an object of the build");
+        assert!(text(".tool.o.cmd").contains(&*sketch.to_string_lossy()));
+        assert!(text("include/large.h").len() > STANDS.len());
+        assert_eq!(sketch.join("a.o").metadata().unwrap().modified().unwrap(), old);
+
+        let mut word = std::ffi::OsString::from("SHELL=");
+        word.push(shell(folder.path()).unwrap());
+        let program = Program::new("make").directory(&sketch).arg(word);
+        let said = program.capture(Duration::from_secs(60), &Cancel::new()).unwrap();
+        assert!(said.status.success(), "{}{}", said.stdout, said.stderr);
+        let lines =
+            ["  CC      a.o - due to: header.h", "  AR      lib.a", "  GEN     offsets.h", "  IMAGE   image"];
+        for line in lines {
+            assert!(said.stdout.lines().any(|it| it == line), "{line}: {}", said.stdout);
+        }
+        assert_eq!(text("header.h"), "really\n");
+        assert!(sketch.join("ran").exists(), "a program of the build is really made");
+        for name in ["a.o", "lib.a", "offsets.h", "image"] {
+            assert_eq!(text(name), STANDS, "{name}");
+        }
+        assert!(text(".a.o.allno").contains("'no-gcc -c -o a.o a.c'"));
+        assert_eq!(fs::read_to_string(objects.join("a.o")).unwrap(), "an object");
+    }
+}

@@ -113,8 +113,8 @@ fn text(told: &Told, all: bool, look: Look, width: usize) -> String {
         text.push_str(&layout::line(look, width, word, &layout::wrap(words, width), ""));
     };
     let set: Vec<&str> = told.changes.iter().map(|change| change.line.as_str()).collect();
-    line("set", if set.is_empty() { "nothing: it is so already" } else { "" }.trim());
-    set.iter().for_each(|it| line("", it));
+    line("set", set.first().unwrap_or(&"nothing: it is so already"));
+    set.iter().skip(1).for_each(|it| line("", it));
     let rebuilt = &told.cost.rebuilt;
     let count = rebuilt.objects;
     line("compiles", &format!("{count} {}", if count == 1 { "object" } else { "objects" }));
