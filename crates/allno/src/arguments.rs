@@ -211,6 +211,8 @@ pub enum ConfigQuestion {
     Why(ConfigWhy),
     /// Find the fewest changes that give options the values one wants, or say why there are none
     Need(ConfigNeed),
+    /// Say what the next build would compile again if options had other values, and what comes or goes
+    Cost(ConfigCost),
     /// Say what two configurations differ in, by cause
     Diff(ConfigDiff),
     /// Say which options a machine's devices need, and how the kernel finds each device
@@ -276,6 +278,26 @@ pub struct ConfigNeed {
     #[command(flatten)]
     pub of: ConfigOf,
 }
+
+/// `allno config cost`
+#[derive(Args, Debug)]
+#[command(after_help = CONFIG_COST)]
+pub struct ConfigCost {
+    /// The options and their values: SMP, SMP=n, HZ_1000=y; where no value is named, the other one. They hold together
+    #[arg(value_name = "SYMBOL[=VALUE]", required = true)]
+    pub wanted: Vec<String>,
+    /// The spec whose kernel is meant, or a folder that holds allno.toml
+    #[arg(long, value_name = "SPEC", value_hint = ValueHint::AnyPath)]
+    pub spec: Option<PathBuf>,
+    /// Name every object and consequence
+    #[arg(long)]
+    pub all: bool,
+}
+
+const CONFIG_COST: &str = "\
+It needs the objects of a build (allno build) and leaves them as they are. kbuild itself is asked, in a sketch of them: headers
+are generated and commands compared as in a build, but what would be compiled is only written down. An object is what kbuild's
+lines CC and AS make for the kernel.";
 
 /// `allno config diff`
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@
 pub mod boot;
 pub mod build;
 pub mod climb;
+pub mod cost;
 mod data;
 pub mod decide;
 pub mod disk;

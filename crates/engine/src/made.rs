@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::build::kernel::Naming;
 use crate::build::userland::RecipeSource;
 use crate::build::{Kernel, KernelSource, Programs, Toolchain, kernel, kernel_source, userland};
+use crate::cost::Rebuilt;
 use crate::decide::{DEFAULT_RUNG, DEFAULT_SERIES, Decisions, Overrides, decide};
 use crate::doctor;
 use crate::fetcher::Fetcher;
@@ -72,6 +73,9 @@ pub struct Built {
     pub kernel_version: String,
     /// SHA-256 over the kernel's files, and over the initramfs's: equal digests, equal bytes.
     pub digests: BTreeMap<&'static str, String>,
+    /// What of the kernel was compiled again just now, by the option that caused it; null when the store had the kernel, or when
+    /// there was nothing from an earlier build.
+    pub rebuilt: Option<Rebuilt>,
 }
 
 /// Builds what is missing.
@@ -221,6 +225,7 @@ impl Made {
                 ("kernel", self.kernel.digest.clone()),
                 ("initramfs", self.image.digest.clone()),
             ]),
+            rebuilt: self.kernel.rebuilt.clone(),
         })
     }
 

@@ -209,6 +209,15 @@ impl Requests {
         requests
     }
 
+    /// The same requests and these, which win.
+    pub fn with(&self, changes: &[Assignment]) -> Requests {
+        let mut requests = self.clone();
+        for assignment in changes {
+            requests.set(assignment.clone(), "the change", OWN);
+        }
+        requests
+    }
+
     /// The requests, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Request> {
         self.0.iter()

@@ -80,6 +80,11 @@ impl<'m> Resolved<'m> {
         self.model
     }
 
+    /// A copy of the configuration, to try something.
+    pub fn clone_configuration(&self) -> Configuration<'m> {
+        self.configuration.clone()
+    }
+
     /// The values themselves.
     pub fn configuration(&mut self) -> &mut Configuration<'m> {
         &mut self.configuration

@@ -18,6 +18,7 @@ mod expand;
 mod files;
 mod lines;
 pub mod lspci;
+mod mentions;
 pub mod modinfo;
 mod objects;
 mod reference;
@@ -27,6 +28,7 @@ mod variables;
 
 pub use condition::Condition;
 pub use files::{Files, Folder};
+pub use mentions::{Mention, mentions};
 pub use objects::{Bringing, List, Object, Objects};
 pub use variables::{Place, Unknown};
 

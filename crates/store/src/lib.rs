@@ -46,4 +46,4 @@ pub use source::{FetchOptions, Fetched, Origin, Source};
 pub use tree::{Bytes, Known, digest};
 pub use unpack::{apply_patch, unpack, unpack_package};
 pub use verify::Problem;
-pub use workspace::{Cache, Workspace};
+pub use workspace::{Cache, Draft, Finished, Workspace};

@@ -10,6 +10,7 @@ use base::{Cancel, Context, Events, Result};
 use crate::locks::{Lock, Mode};
 use crate::project::Project;
 use crate::root::{Store, check_name};
+use crate::scratch::Spot;
 
 const KIND: &str = "workspace";
 const CACHE_KIND: &str = "cache";
@@ -57,6 +58,59 @@ impl Store {
         fs::create_dir_all(&path).context(|| format!("cannot make {}", path.display()))?;
         self.refer(project, KIND, name, name, "")?;
         Ok(Workspace { path, reused, marker, _lock: lock })
+    }
+}
+
+/// A workspace that nobody works in, to be read. While it lives no build begins in it.
+#[derive(Debug)]
+pub struct Finished {
+    /// The folder.
+    pub path: PathBuf,
+    _lock: Lock,
+}
+
+impl Store {
+    /// The workspace `name` as its last build left it; none if there was no build, or one that did not end. Waits, and says so,
+    /// while a run works in it.
+    ///
+    /// # Errors
+    /// The lock cannot be taken; [`base::Kind::Cancelled`].
+    pub fn finished_workspace(
+        &self,
+        name: &str,
+        events: &Events,
+        cancel: &Cancel,
+    ) -> Result<Option<Finished>> {
+        check_name(name)?;
+        let doing = format!("reading {name}");
+        let folder = self.workspaces().join(name);
+        let path = folder.join("tree");
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        let lock = Lock::take(&self.lock_path(KIND, name), Mode::Shared, &doing, events, cancel)?;
+        let is_whole = path.is_dir() && !folder.join(IN_USE).exists();
+        Ok(is_whole.then_some(Finished { path, _lock: lock }))
+    }
+}
+
+/// A folder of this run's scratch, gone when this is dropped.
+#[derive(Debug)]
+pub struct Draft {
+    /// The folder; it is there and empty.
+    pub path: PathBuf,
+    _spot: Spot,
+}
+
+impl Store {
+    /// A new empty folder for files that nobody keeps.
+    ///
+    /// # Errors
+    /// The disk is full or not writable.
+    pub fn draft(&self) -> Result<Draft> {
+        let spot = self.scratch().path();
+        fs::create_dir(&spot.0).context(|| format!("cannot make {}", spot.0.display()))?;
+        Ok(Draft { path: spot.0.clone(), _spot: spot })
     }
 }
 
@@ -118,9 +172,12 @@ mod tests {
         assert!(!first.reused);
         fs::write(first.path.join("a.o"), "object").unwrap();
         first.finish().unwrap();
+        let read = || store.finished_workspace("kernel", &Events::silent(), &Cancel::new()).unwrap();
+        assert!(read().unwrap().path.join("a.o").exists());
         let second = open();
         assert!(second.reused && second.path.join("a.o").exists());
         drop(second);
+        assert!(read().is_none());
         let third = open();
         assert!(!third.reused && !third.path.join("a.o").exists());
     }

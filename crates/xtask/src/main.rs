@@ -4,10 +4,12 @@
 //!     cargo xtask kconfig-diff --series 6.12     # the tree that allno build left in its store
 //!     cargo xtask need-trial --series 6.12       # need on random symbols, each answer before that C conf
 //!     cargo xtask alias-trial --series 6.12      # the option of each module of Debian's kernel, before its configuration
+//!     cargo xtask cost-trial --series 6.12       # what config cost predicts, before what kbuild compiles
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore prints its progress and its table")]
 
 mod alias_trial;
+mod cost_trial;
 mod kconfig_diff;
 mod need_trial;
 
@@ -29,6 +31,8 @@ enum Chore {
     AliasTrial(alias_trial::Options),
     /// Compare `allno conf` with the kernel's own scripts/kconfig/conf, byte for byte
     KconfigDiff(kconfig_diff::Options),
+    /// Compare what `allno config cost` predicts with what kbuild then compiles
+    CostTrial(cost_trial::Options),
     /// Try `need` on random symbols, every answer before the kernel's own scripts/kconfig/conf
     NeedTrial(need_trial::Options),
 }
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.chore {
         Chore::AliasTrial(options) => alias_trial::run(&options, &cancel),
         Chore::KconfigDiff(options) => kconfig_diff::run(&options, &cancel),
+        Chore::CostTrial(options) => cost_trial::run(&options, &cancel),
         Chore::NeedTrial(options) => need_trial::run(&options, &cancel),
     };
     match outcome {

@@ -1,5 +1,6 @@
 //! `allno config`: questions about a kernel's configuration.
 
+mod cost;
 mod hardware;
 mod menu;
 mod need;
@@ -31,6 +32,7 @@ pub fn run(context: &Context, arguments: &Config) -> Result<Answer> {
         ConfigQuestion::Show(show) => run_show(context, show),
         ConfigQuestion::Why(why) => run_why(context, why),
         ConfigQuestion::Need(need) => need::run(context, need),
+        ConfigQuestion::Cost(cost) => cost::run(context, cost),
         ConfigQuestion::Diff(diff) => run_diff(context, diff),
         ConfigQuestion::Hardware(hardware) => hardware::run(context, hardware),
         ConfigQuestion::Menu(menu) => menu::run(context, menu),

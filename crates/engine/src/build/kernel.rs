@@ -12,6 +12,7 @@ use store::{Artifact, Inputs, Workspace};
 use super::kernel_source::KernelSource;
 use super::toolchain::{Toolchain, clean};
 use super::{kernel_config, survival};
+use crate::cost::{self, Before, Made, Rebuilt};
 use crate::rung::Requests;
 use crate::session::Session;
 
@@ -37,6 +38,8 @@ pub struct Kernel {
     pub fresh: bool,
     /// What building it took, when that is on record.
     pub effort: Option<Effort>,
+    /// What that build compiled again, by cause; none where it began with nothing, or did not take place.
+    pub rebuilt: Option<Rebuilt>,
     _held: Artifact,
 }
 
@@ -98,11 +101,12 @@ pub fn build(
         .with("requests", requests.fragment())
         .with("compiler", &toolchain.compiler)
         .with("linker", &toolchain.linker);
-    let mut effort = None;
+    let mut done = None;
     let artifact = session.realize(naming.artifact, &inputs, |tree| {
-        effort = Some(Builder { session, naming, source, requests, toolchain }.build_into(tree)?);
+        done = Some(Builder { session, naming, source, requests, toolchain }.build_into(tree)?);
         Ok(())
     })?;
+    let (effort, rebuilt) = done.map_or((None, None), |(effort, rebuilt)| (Some(effort), rebuilt));
     if let Some(effort) = &effort {
         artifact.keep_note(EFFORT, &serde_json::to_string(effort).unwrap_or_default())?;
     }
@@ -116,8 +120,14 @@ pub fn build(
         digest: artifact.digest.to_string(),
         fresh: artifact.fresh,
         effort,
+        rebuilt,
         _held: artifact,
     })
+}
+
+/// The name of the source's object tree in the store.
+pub fn workspace(source: &KernelSource, naming: Naming) -> String {
+    format!("{}-{WAY}{}", source.objects, naming.objects)
 }
 
 struct Builder<'a> {
@@ -130,18 +140,17 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// Configures and makes in a reusable object tree, then copies the results into `out`.
-    fn build_into(&self, out: &Path) -> Result<Effort> {
+    fn build_into(&self, out: &Path) -> Result<(Effort, Option<Rebuilt>)> {
         let Session { store, events, cancel, .. } = self.session;
         let task = events.task("building", format!("linux {}", self.source.version));
-        let objects = store.workspace(
-            &format!("{}-{WAY}{}", self.source.objects, self.naming.objects),
-            &self.session.project,
-            events,
-            cancel,
-        )?;
+        let name = workspace(self.source, self.naming);
+        let objects = store.workspace(&name, &self.session.project, events, cancel)?;
+        let before = if objects.reused { Before::of(&objects.path) } else { None };
         let log = out.join("build.log");
+        let began = children_time();
         let made = self.make_all(&objects, &log, &task);
-        let (config, effort) = match made {
+        let cpu_seconds = children_time().saturating_sub(began).as_secs_f64();
+        let (config, made) = match made {
             Ok(made) => made,
             // After an error of its own make has removed the target it was at, so the rest can be trusted; what was
             // killed, or ran out of room, may have left half an object.
@@ -155,6 +164,7 @@ impl Builder<'_> {
         // The log holds paths and the order of parallel jobs: it must not be part of what is hashed.
         std::fs::rename(&log, objects.path.join("allno-build.log"))
             .context(|| "cannot keep the log".into())?;
+        let rebuilt = before.map(|it| it.rebuilt(&objects.path, &self.source.tree, &made)).transpose()?;
         objects.finish()?;
         let size = out.join("bzImage").metadata().map(|it| it.len()).context(|| "no bzImage".into())?;
         task.end(
@@ -167,39 +177,25 @@ impl Builder<'_> {
                 Size(size)
             ),
         );
-        Ok(effort)
+        for (cause, words) in rebuilt.iter().flat_map(Rebuilt::rows) {
+            events.detail(format!("compiled again: {cause}: {words}"));
+        }
+        let compiled = made.iter().filter(|made| matches!(made.tool.as_str(), "CC" | "AS")).count();
+        Ok((Effort { objects_compiled: compiled as u64, cpu_seconds }, rebuilt))
     }
 
-    fn make_all(&self, objects: &Workspace, log: &Path, task: &Task) -> Result<(DotConfig, Effort)> {
-        let before = children_time();
+    /// The configuration, and what kbuild made.
+    fn make_all(&self, objects: &Workspace, log: &Path, task: &Task) -> Result<(DotConfig, Vec<Made>)> {
         self.configure(&objects.path, log)?;
         let config = self.check(&objects.path)?;
         // Where objects are left from an earlier build, how many are made anew is known only once they are.
         let expected = (!objects.reused).then(|| lines_expected(config.count_yes()));
-        let objects_compiled = self.make(&objects.path, log, task, expected)?;
-        let spent = children_time().saturating_sub(before);
-        Ok((config, Effort { objects_compiled, cpu_seconds: spent.as_secs_f64() }))
+        let made = self.make(&objects.path, log, task, expected)?;
+        Ok((config, made))
     }
 
     fn program(&self, objects: &Path) -> Program {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let program = clean(Program::new("make"), self.toolchain, None)
-            .env("PATH", path)
-            .env("HOME", objects)
-            .env("KBUILD_BUILD_USER", "allno")
-            .env("KBUILD_BUILD_HOST", "allno")
-            // The number in "#1" of uname -v would count the builds of this object tree.
-            .env("KBUILD_BUILD_VERSION", "1")
-            .env("KBUILD_BUILD_TIMESTAMP", timestamp(self.source.date));
-        let assign = |name: &str, value: &Path| {
-            let mut word = std::ffi::OsString::from(name);
-            word.push(value);
-            word
-        };
-        program
-            .args(["-C".into(), self.source.tree.clone().into_os_string(), assign("O=", objects)])
-            .args([format!("ARCH={}", kernel_config::ARCH), format!("CC={}", self.toolchain.command())])
-            .arg(format!("HOSTCC={}", self.toolchain.command()))
+        kbuild(self.source, self.toolchain, objects)
     }
 
     /// Our engine resolves the configuration; the tree's own tool then must not change a line of it.
@@ -225,22 +221,24 @@ impl Builder<'_> {
         Ok(config)
     }
 
-    /// How many objects were compiled. `expected`: about how many lines it will print.
-    fn make(&self, objects: &Path, log: &Path, task: &Task, expected: Option<u64>) -> Result<u64> {
-        let (mut done, mut compiled) = (0, 0);
-        let program = self.program(objects).arg(format!("-j{}", self.toolchain.jobs)).args(["bzImage"]);
+    /// `expected`: about how many lines it will print. Returns what it made, and why: V=2 has kbuild say so in the same lines.
+    fn make(&self, objects: &Path, log: &Path, task: &Task, expected: Option<u64>) -> Result<Vec<Made>> {
+        let mut all = Vec::new();
+        let program = self.program(objects).args([
+            "V=2".to_string(),
+            format!("-j{}", self.toolchain.jobs),
+            "bzImage".into(),
+        ]);
         program
             .run(log, MAKE_LIMIT, &self.session.cancel, &mut |line| {
-                // kbuild's quiet form: "  CC      init/main.o".
-                if let Some((step, file)) = line.strip_prefix("  ").and_then(|it| it.split_once(' ')) {
-                    done += 1;
-                    compiled += u64::from(matches!(step, "CC" | "AS"));
-                    let total = expected.filter(|expected| *expected >= done).map(Total::About);
-                    task.progress_on(done, total, Unit::Steps, file.trim());
-                }
+                let Some(made) = cost::made(line) else { return };
+                let done = all.len() as u64 + 1;
+                let total = expected.filter(|expected| *expected >= done).map(Total::About);
+                task.progress_on(done, total, Unit::Steps, &made.target);
+                all.push(made);
             })
             .map_err(|error| keep_log(error.because_of("the kernel did not build"), log, objects))?;
-        Ok(compiled)
+        Ok(all)
     }
 
     fn install(&self, objects: &Path, out: &Path) -> Result<()> {
@@ -261,6 +259,29 @@ impl Builder<'_> {
         }
         Ok(())
     }
+}
+
+/// `make` for a kernel's object tree, without a target: what it is told decides whether objects of an earlier run are as they
+/// would be made now.
+pub fn kbuild(source: &KernelSource, toolchain: &Toolchain, objects: &Path) -> Program {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let program = clean(Program::new("make"), toolchain, None)
+        .env("PATH", path)
+        .env("HOME", objects)
+        .env("KBUILD_BUILD_USER", "allno")
+        .env("KBUILD_BUILD_HOST", "allno")
+        // The number in "#1" of uname -v would count the builds of this object tree.
+        .env("KBUILD_BUILD_VERSION", "1")
+        .env("KBUILD_BUILD_TIMESTAMP", timestamp(source.date));
+    let assign = |name: &str, value: &Path| {
+        let mut word = std::ffi::OsString::from(name);
+        word.push(value);
+        word
+    };
+    program
+        .args(["-C".into(), source.tree.clone().into_os_string(), assign("O=", objects)])
+        .args([format!("ARCH={}", kernel_config::ARCH), format!("CC={}", toolchain.command())])
+        .arg(format!("HOSTCC={}", toolchain.command()))
 }
 
 fn read(path: &Path) -> Result<String> {

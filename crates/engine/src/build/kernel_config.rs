@@ -17,6 +17,8 @@ use crate::session::Session;
 /// The architecture of every kernel built here, as plain `make` takes it on such a machine. With "x86_64" 64BIT would have no
 /// prompt; so it is an option like the others, and the ladder begins below it.
 pub const ARCH: &str = "x86";
+/// The file of an object tree that holds what was asked for.
+pub const FRAGMENT: &str = "allno.fragment";
 /// How many changed lines an error shows.
 const SHOWN: usize = 10;
 
@@ -31,14 +33,33 @@ pub fn resolve(
     toolchain: &Toolchain,
     objects: &Path,
 ) -> Result<()> {
-    let fragment = objects.join("allno.fragment");
+    let fragment = objects.join(FRAGMENT);
     std::fs::write(&fragment, requests.fragment())
         .context(|| format!("cannot write {}", fragment.display()))?;
     let host = host(session, source, toolchain, objects)?;
     let mut environment = host.variables().clone();
     environment.set("KCONFIG_ALLCONFIG", &fragment);
+    conf("--allnoconfig", session, objects, environment)
+}
+
+/// Writes what make reads of `.config` (include/config, include/generated/autoconf.h) into `objects`: `make syncconfig`, by our
+/// engine. Only the stamps of symbols that changed get a new time.
+///
+/// # Errors
+/// What `conf` says, with its lines; a tree that is no kernel.
+pub fn synchronize(
+    session: &Session,
+    source: &KernelSource,
+    toolchain: &Toolchain,
+    objects: &Path,
+) -> Result<()> {
+    let environment = host(session, source, toolchain, objects)?.variables().clone();
+    conf("--syncconfig", session, objects, environment)
+}
+
+fn conf(mode: &str, session: &Session, objects: &Path, environment: Environment) -> Result<()> {
     let said = Said::default();
-    let arguments = ["conf", "-s", "--allnoconfig", "Kconfig"].map(String::from);
+    let arguments = ["conf", "-s", mode, "Kconfig"].map(String::from);
     let cache = cache(session);
     let code = run_conf(&arguments, objects, environment, Some(&cache), said.stdio(), &session.cancel)
         .context(|| "cannot resolve the kernel's configuration".into())?;

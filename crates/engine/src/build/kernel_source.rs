@@ -101,6 +101,15 @@ pub fn from_tree(session: &Session, path: &Spanned<PathBuf>, spec: &SpecFile) ->
     describe(artifact.path.clone(), artifact.digest.to_string(), None, Some(artifact))
 }
 
+/// A tree as it is, for questions that need no key: its digest is empty and its date 1970.
+///
+/// # Errors
+/// It is no kernel source tree.
+pub fn as_it_is(tree: &Path) -> Result<KernelSource> {
+    let tree = tree.canonicalize().context(|| format!("cannot find {}", tree.display()))?;
+    describe(tree, String::new(), Some(0), None)
+}
+
 struct Patch {
     path: PathBuf,
     name: String,

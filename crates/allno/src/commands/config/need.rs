@@ -30,7 +30,7 @@ pub fn run(context: &Context, arguments: &ConfigNeed) -> Result<Answer> {
 }
 
 /// `NAME` or `NAME=VALUE`; names are forgiven as in `why`.
-fn goal(resolved: &Resolved, world: &World, text: &str) -> Result<Goal> {
+pub fn goal(resolved: &Resolved, world: &World, text: &str) -> Result<Goal> {
     Goal::parse(&world.model, text).or_else(|error| match &error {
         GoalError::Unknown(_) => {
             let (name, value) = text.split_once('=').unwrap_or((text, "y"));

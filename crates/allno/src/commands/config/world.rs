@@ -83,7 +83,14 @@ impl World {
         World::of_host(&host, version, arch, wishes, tree.to_path_buf())
     }
 
-    fn of_host(host: &LiveHost, version: String, arch: &str, wishes: Wishes, tree: PathBuf) -> Result<World> {
+    /// The Kconfig files behind a host, of the tree in this folder.
+    pub fn of_host(
+        host: &LiveHost,
+        version: String,
+        arch: &str,
+        wishes: Wishes,
+        tree: PathBuf,
+    ) -> Result<World> {
         let model = kernel_config::read(host, &version)?;
         Ok(World { model, version, arch: arch.to_string(), wishes, tree, source: None })
     }

@@ -1,0 +1,94 @@
+//! `allno config cost` before the build it speaks of: the objects it names are those the build compiles, there and back.
+//! docs/cost-trial.md has many more options.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use common::{Project, TINY, tiny, usual_store};
+use serde_json::Value;
+
+/// The spec of a small kernel with more options. A text in its version makes it a kernel that no store has, so that it is built.
+fn ask_for(project: &Project, own: &str, options: &[&str]) {
+    let lines: Vec<String> = options.iter().map(|option| format!(", \"{option}\"")).collect();
+    let config = format!("[kernel]\nconfig = ['LOCALVERSION=\"-{own}\"'{}]\n", lines.concat());
+    project.write("allno.toml", &TINY.replacen("[kernel]\n", &config, 1));
+}
+
+/// The objects of what was, or would be, compiled again.
+fn objects(rebuilt: &Value) -> BTreeSet<String> {
+    let groups =
+        ["options", "others"].map(|list| rebuilt[list].as_array().unwrap_or_else(|| panic!("{rebuilt}")));
+    let objects = groups.into_iter().flatten().flat_map(|group| group["objects"].as_array().unwrap());
+    let objects: BTreeSet<String> = objects.map(|it| it.as_str().unwrap().to_string()).collect();
+    assert_eq!(objects.len() as u64, rebuilt["objects"].as_u64().unwrap());
+    objects
+}
+
+fn causes(rebuilt: &Value) -> Vec<&str> {
+    rebuilt["options"].as_array().unwrap().iter().map(|group| group["cause"].as_str().unwrap()).collect()
+}
+
+/// Every file of the object trees that is no log, with its time.
+fn times() -> Vec<(PathBuf, SystemTime)> {
+    fn below(folder: &Path, found: &mut Vec<(PathBuf, SystemTime)>) {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            match entry.file_type().unwrap().is_dir() {
+                true => below(&entry.path(), found),
+                false => found.push((entry.path(), entry.metadata().unwrap().modified().unwrap())),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(usual_store().join("workspaces")).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_string_lossy().starts_with("linux-6.12.") {
+            below(&entry.path(), &mut found);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn what_it_predicts_is_what_the_build_compiles() {
+    let project = tiny();
+    let own = format!("cost{}", std::process::id());
+    ask_for(&project, &own, &[]);
+    project.allno(&["build"]).run().ok();
+    let mut asked: Vec<String> = Vec::new();
+    for change in ["SIGNALFD=y", "TMPFS=y", "SIGNALFD=n"] {
+        let before = times();
+        let cost = project.allno(&["config", "cost", change, "--json"]).run().ok().json();
+        assert!(before == times(), "cost has touched the objects of the last build");
+        assert_eq!(cost["up_to_date"], true, "{cost}");
+        let name = change.split('=').next().unwrap();
+        asked.retain(|option| !option.starts_with(&format!("{name}=")));
+        asked.push(change.to_string());
+        let options: Vec<&str> = asked.iter().map(String::as_str).collect();
+        ask_for(&project, &own, &options);
+        let built = project.allno(&["build", "--json"]).run().ok().json();
+        let (predicted, compiled) = (objects(&cost["rebuilt"]), objects(&built["rebuilt"]));
+        assert!(!compiled.is_empty(), "{change}: nothing was compiled");
+        assert_eq!(predicted, compiled, "{change}");
+        assert_eq!(causes(&cost["rebuilt"]), causes(&built["rebuilt"]), "{change}");
+        if name == "SIGNALFD" {
+            assert!(causes(&built["rebuilt"]).contains(&"SIGNALFD"), "{}", built["rebuilt"]);
+            let moved = if change == "SIGNALFD=y" { "appearing" } else { "vanishing" };
+            let moved = cost[moved].as_array().unwrap();
+            assert!(moved.iter().any(|part| part["object"] == "fs/signalfd.o"), "{cost}");
+        }
+    }
+    // The same for a person.
+    let said = project.allno(&["config", "cost", "SIGNALFD"]).run().ok().stdout();
+    assert!(said.contains("fs/signalfd.o") && said.contains("SIGNALFD n → y"), "{said}");
+}
+
+#[test]
+fn a_name_that_is_no_option_is_refused() {
+    let project = Project::new("");
+    let run = project.allno(&["config", "cost", "SIGNALF", "--json"]).run();
+    assert_eq!(run.code(), 2, "{}", run.stderr());
+    assert_eq!(run.json()["error"]["kind"], "input");
+}
