@@ -167,7 +167,10 @@ impl Climber<'_> {
                 let within = patience(&with);
                 // A rung that adds no option is proved by its user space: the same kernel, with that of the rung below.
                 let how = match below.digest == kernel.digest {
-                    true => Lower { within, user_space: self.user_space_below(position, proof, kernel)? },
+                    true => Lower {
+                        within,
+                        user_space: self.user_space_below(position, proof, kernel)?.map(Box::new),
+                    },
                     false => Shorter(within),
                 };
                 Some((self.boot(proof, position, below, &name("below"), how)?, expected))
@@ -184,7 +187,7 @@ impl Climber<'_> {
         let (within, user_space) = match how {
             Usual => (None, own(proof.disk)?),
             Shorter(within) => (Some(within), own(proof.disk)?),
-            Lower { within, user_space: Some(user_space) } => (Some(within), user_space),
+            Lower { within, user_space: Some(user_space) } => (Some(within), *user_space),
             Lower { within, user_space: None } => (Some(within), own(proof.disk_below)?),
         };
         let attempt = Attempt {
@@ -257,7 +260,7 @@ enum How {
     /// With this long for each expectation at most.
     Shorter(Duration),
     /// The same with another user space.
-    Lower { within: Duration, user_space: Option<UserSpace> },
+    Lower { within: Duration, user_space: Option<Box<UserSpace>> },
 }
 use How::{Lower, Shorter, Usual};
 
