@@ -22,9 +22,6 @@ pub struct Proof {
     /// The disk that {disk} in `extra` stands for.
     #[serde(default)]
     pub disk: Option<Disk>,
-    /// The disk of the rung below, where that is what the rung changes.
-    #[serde(default)]
-    pub disk_below: Option<Disk>,
     /// Whether the machine's firmware starts the disk, and QEMU loads no kernel.
     #[serde(default)]
     pub firmware: bool,

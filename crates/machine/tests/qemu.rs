@@ -41,7 +41,7 @@ fn launch(folder: &Path, machine: Machine, text: &str, then: Then) -> Launch {
         accelerator: Accelerator::Tcg,
         memory: 64,
         processors: 1,
-        kernel: image,
+        kernel: Some(image),
         initramfs: Some(initramfs),
         append: "console=ttyS0".into(),
         network: Network::user(),
@@ -145,7 +145,7 @@ fn refusals_are_explained() {
     let error = refused(&|launch| launch.extra = vec!["-nonsense".into()]);
     assert_eq!(error.message(), "QEMU did not start");
     assert!(error.notes().iter().any(|note| note.contains("-nonsense")), "{error:?}");
-    let error = refused(&|launch| launch.kernel = PathBuf::from("/nowhere/vmlinux"));
+    let error = refused(&|launch| launch.kernel = Some(PathBuf::from("/nowhere/vmlinux")));
     assert!(error.to_string().contains("/nowhere/vmlinux"), "{error:?}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -167,10 +167,7 @@ impl Climber<'_> {
                 let within = patience(&with);
                 // A rung that adds no option is proved by its user space: the same kernel, with that of the rung below.
                 let how = match below.digest == kernel.digest {
-                    true => Lower {
-                        within,
-                        user_space: self.user_space_below(position, proof, kernel)?.map(Box::new),
-                    },
+                    true => Lower { within, user_space: Box::new(self.user_space_below(position, kernel)?) },
                     false => Shorter(within),
                 };
                 Some((self.boot(proof, position, below, &name("below"), how)?, expected))
@@ -183,12 +180,11 @@ impl Climber<'_> {
     /// Boots one proof of the rung at `position` on `kernel`, in the run directory of this `name`.
     fn boot(&self, proof: &Proof, position: usize, kernel: &Kernel, name: &str, how: How) -> Result<Seen> {
         let base = self.base(proof)?;
-        let own = |kind| UserSpace::of(&self.workshop, proof, kind, base.as_deref(), kernel);
+        let own = || UserSpace::of(&self.workshop, proof, base.as_deref(), kernel);
         let (within, user_space) = match how {
-            Usual => (None, own(proof.disk)?),
-            Shorter(within) => (Some(within), own(proof.disk)?),
-            Lower { within, user_space: Some(user_space) } => (Some(within), *user_space),
-            Lower { within, user_space: None } => (Some(within), own(proof.disk_below)?),
+            Usual => (None, own()?),
+            Shorter(within) => (Some(within), own()?),
+            Lower { within, user_space } => (Some(within), *user_space),
         };
         let attempt = Attempt {
             workshop: &self.workshop,
@@ -201,16 +197,11 @@ impl Climber<'_> {
         attempt.run(within)
     }
 
-    /// The user space of the rung below, unless the proof says which disk that has.
-    fn user_space_below(&self, position: usize, proof: &Proof, kernel: &Kernel) -> Result<Option<UserSpace>> {
+    /// The user space of the rung below.
+    fn user_space_below(&self, position: usize, kernel: &Kernel) -> Result<UserSpace> {
         let lower = position.checked_sub(1).and_then(|below| self.ladder.steps[below].rung.proof.last());
-        match lower.filter(|_| proof.disk_below.is_none()) {
-            None => Ok(None),
-            Some(lower) => {
-                let base = self.base(lower)?;
-                UserSpace::of(&self.workshop, lower, lower.disk, base.as_deref(), kernel).map(Some)
-            }
-        }
+        let lower = lower.ok_or_else(|| Error::failed("nothing stands below the lowest rung"))?;
+        UserSpace::of(&self.workshop, lower, self.base(lower)?.as_deref(), kernel)
     }
 
     /// The distribution's root file system, made once, where the proof has one.
@@ -260,7 +251,7 @@ enum How {
     /// With this long for each expectation at most.
     Shorter(Duration),
     /// The same with another user space.
-    Lower { within: Duration, user_space: Option<Box<UserSpace>> },
+    Lower { within: Duration, user_space: Box<UserSpace> },
 }
 use How::{Lower, Shorter, Usual};
 

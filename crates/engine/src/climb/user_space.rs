@@ -72,26 +72,25 @@ impl HeldDisk {
 }
 
 impl UserSpace {
-    /// Makes what the proof asks for, with `kind` for its disk.
+    /// Makes what the proof asks for.
     ///
     /// # Errors
     /// A file of `ladder/` that does not exist or compile; a recipe that does not build.
     pub fn of(
         workshop: &Workshop,
         proof: &Proof,
-        kind: Option<Disk>,
         base: Option<&BaseDisk>,
         kernel: &Kernel,
     ) -> Result<UserSpace> {
         let root = proof.init.as_ref().map(|init| Root::of(workshop, proof, init.get_ref())).transpose()?;
-        let initramfs = root.as_ref().filter(|_| kind != Some(Disk::Root));
+        let initramfs = root.as_ref().filter(|_| proof.disk != Some(Disk::Root));
         let mut user_space = UserSpace {
             initramfs: initramfs.map(|root| root.initramfs(workshop)).transpose()?,
             disk: None,
             root_word: None,
             key: None,
         };
-        match (kind, base) {
+        match (proof.disk, base) {
             (None, _) => {}
             (Some(Disk::Distribution), Some(base)) => {
                 let disk = base.with(workshop.session, kernel, &workshop.source.version)?;

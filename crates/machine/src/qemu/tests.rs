@@ -20,7 +20,7 @@ fn launch() -> Launch {
         accelerator: Accelerator::Tcg,
         memory: 256,
         processors: 1,
-        kernel: "/tmp/a,b/vmlinux".into(),
+        kernel: Some("/tmp/a,b/vmlinux".into()),
         initramfs: Some("/tmp/i".into()),
         append: "console=ttyS0 quiet".into(),
         network: Network::user(),
