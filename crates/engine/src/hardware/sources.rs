@@ -15,7 +15,7 @@ use store::Inputs;
 use crate::session::Session;
 
 /// Part of the key: raised when `ktree::table` reads another table from the same sources.
-const WAY: &str = "2";
+const WAY: &str = "3";
 /// The table's name in the store.
 const TABLE: &str = "sources";
 /// The line of the stored table that has what else is known of it.

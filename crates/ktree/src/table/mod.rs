@@ -396,13 +396,10 @@ fn entry(kind: Kind, members: &HashMap<&str, &[Token]>, macros: &Macros<'_>) -> 
             if is_end {
                 return Some(Vec::new());
             }
-            Some(vec![format!(
-                "serio:ty{}pr{}id{}ex{}*",
-                part("type")?,
-                part("proto")?,
-                part("id")?,
-                part("extra")?
-            )])
+            let words = [part("type")?, part("proto")?, part("id")?, part("extra")?];
+            let [kind, proto, id, extra] = &words;
+            let open = if extra == "*" { "" } else { "*" };
+            Some(vec![format!("serio:ty{kind}pr{proto}id{id}ex{extra}{open}")])
         }
     }
 }

@@ -100,6 +100,15 @@ fn tables_of_names() {
 }
 
 #[test]
+fn a_pattern_ends_in_one_star() {
+    let found = claimed(
+        "static const struct serio_device_id s[] = { { .type = 2, .proto = 0x34, .id = 0xff, .extra = 0xff }, { 0 } };\n\
+         MODULE_DEVICE_TABLE(serio, s);\n",
+    );
+    assert_eq!(found.patterns, ["serio:ty02pr34id*ex*"]);
+}
+
+#[test]
 fn a_platform_driver_without_a_table_goes_by_its_name() {
     let found = claimed(
         "#define NAME \"serial8250\"\nstatic struct platform_driver a = {\n .probe = p, .driver = { .name = NAME, }, };\n\
