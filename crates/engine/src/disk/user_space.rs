@@ -205,18 +205,18 @@ impl Maker<'_> {
 
     fn program(&self, tree: &Path) -> Result<Program> {
         let plan = self.plan;
+        // The person's umask would show in what the packages' scripts make.
+        let program = Program::new("sh").args(["-c", r#"umask 022; exec "$0" "$@""#]);
         let (program, mode) = match namespace::is_root() {
             // What mmdebstrap mounts is seen by nobody else, and gone with it, however it ends.
-            true => (
-                Program::new("unshare").args(["--mount", "--propagation", "private", "--", "mmdebstrap"]),
-                "root",
-            ),
-            false => (Program::new("mmdebstrap"), "unshare"),
+            true => (program.args(["unshare", "--mount", "--propagation", "private", "--"]), "root"),
+            false => (program, "unshare"),
         };
         let mut program = program
             .env("SOURCE_DATE_EPOCH", self.date.to_string())
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")
+            .arg("mmdebstrap")
             .arg(format!("--mode={mode}"))
             .args(["--variant=minbase", "--format=tar"])
             .arg(format!("--architectures={ARCHITECTURE}"))
