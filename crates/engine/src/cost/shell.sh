@@ -9,7 +9,7 @@ recipe=$2
 reads_one() {
 	set -f
 	for word in $recipe; do
-		if is_one "$word"; then return 0; fi
+		if is_one "${word%;}"; then return 0; fi
 	done
 	return 1
 }
