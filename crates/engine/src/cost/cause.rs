@@ -115,11 +115,20 @@ impl<'a> Causes<'a> {
             return [(Root::Link, Way::Itself)].into();
         }
         // asm-offsets.h is what sed makes of asm-offsets.s (kernel: Kbuild, filechk_offsets).
-        let from_assembler = name.strip_suffix(".h").map(|stem| format!("/{stem}.s"));
-        let producer = self.made.get_key_value(file).map(|(target, _)| *target).or_else(|| {
-            let suffix = from_assembler.as_deref()?;
-            self.made.keys().find(|target| target.ends_with(suffix)).copied()
+        let stem = name.strip_suffix(".h");
+        let from_assembler = stem.and_then(|stem| {
+            let suffix = format!("/{stem}.s");
+            self.made.keys().find(|target| target.ends_with(&suffix)).copied()
         });
+        let is_update = self.made.get(file).is_some_and(|it| it.tool == "UPD");
+        if let (None, true, Some(stem)) = (from_assembler, is_update, stem) {
+            // A header of a line or two, by a rule that names the option (kernel: Kbuild, filechk_gentimeconst).
+            let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let through = Way::Through(file.to_string());
+            let found = self.mentioned(&self.makefiles_of(folder), |text| text.contains(stem), through);
+            return if found.is_empty() { [(Root::File(file.into()), Way::Itself)].into() } else { found };
+        }
+        let producer = from_assembler.or_else(|| self.made.get_key_value(file).map(|(target, _)| *target));
         let causes = producer.map(|target| self.of(target, under_way)).unwrap_or_default();
         if causes.is_empty() {
             return match self.made.contains_key(file) {
@@ -262,7 +271,10 @@ mod tests {
     #[test]
     fn causes_are_followed_to_the_options() {
         let files = Given(vec![
-            ("Kbuild", "obj-y += init/\nobj-$(CONFIG_NET) += net.o\n"),
+            (
+                "Kbuild",
+                "obj-y += init/\nobj-$(CONFIG_NET) += net.o\nfilechk_gentimeconst = echo $(CONFIG_HZ)\n",
+            ),
             ("Makefile", "ifdef CONFIG_FRAME_POINTER\nKBUILD_CFLAGS += -fno-omit-frame-pointer\nendif\n"),
             ("init/Makefile", "obj-y += main.o\n"),
         ]);
@@ -271,6 +283,8 @@ mod tests {
             "  UPD     include/generated/asm-offsets.h",
             "  CC      init/main.o - due to: include/config/SMP",
             "  AS      init/entry.o - due to: include/generated/asm-offsets.h",
+            "  UPD     include/generated/timeconst.h",
+            "  CC      init/time.o - due to: include/generated/timeconst.h",
             "  CC      net.o - due to target missing",
             "  CC      init/flags.o - due to command line change",
             "  LD      vmlinux - due to: vmlinux.o",
@@ -279,7 +293,7 @@ mod tests {
             "  CC      init/own.o - due to: /tree/init/own.c",
         ];
         let made: Vec<Made> = lines.iter().filter_map(|line| made(line)).collect();
-        let changed = ["SMP", "NET", "FRAME_POINTER"].map(|it| Changed {
+        let changed = ["SMP", "NET", "FRAME_POINTER", "HZ"].map(|it| Changed {
             symbol: it.into(),
             from: String::new(),
             to: "y".into(),
@@ -293,6 +307,8 @@ mod tests {
         assert_eq!(of("init/main.o"), (option("SMP"), Way::Reads));
         let header = Way::Through("include/generated/asm-offsets.h".into());
         assert_eq!(of("init/entry.o"), (option("SMP"), header));
+        let header = Way::Through("include/generated/timeconst.h".into());
+        assert_eq!(of("init/time.o"), (option("HZ"), header));
         assert_eq!(of("net.o"), (option("NET"), Way::New));
         assert_eq!(
             of("init/flags.o"),
