@@ -180,7 +180,7 @@ impl Builder<'_> {
         for (cause, words) in rebuilt.iter().flat_map(Rebuilt::rows) {
             events.detail(format!("compiled again: {cause}: {words}"));
         }
-        let compiled = made.iter().filter(|made| matches!(made.tool.as_str(), "CC" | "AS")).count();
+        let compiled = made.iter().filter(|made| cost::is_object(made)).count();
         Ok((Effort { objects_compiled: compiled as u64, cpu_seconds }, rebuilt))
     }
 
