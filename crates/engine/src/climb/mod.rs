@@ -30,9 +30,11 @@ use attempt::{Attempt, Seen};
 pub use record::{OptionRecord, ProofRecord, Record};
 use user_space::UserSpace;
 
-/// The kernel of the rung below gets this many times as long as the rung's own took …
-const PATIENCE: u32 = 3;
-/// … and this much on top.
+/// A boot that is to fail gets as long as the one that passed took, as much again this many times …
+const PATIENCE: u32 = 2;
+/// … but no more than this on top, as long boots differ little among themselves …
+const MOST_PATIENCE: Duration = Duration::from_secs(30);
+/// … and this much in any case.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Which part of the ladder.
@@ -257,7 +259,7 @@ use How::{Lower, Shorter, Usual};
 
 /// How long a boot that is to fail deserves, by one that passed.
 fn patience(passed: &Seen) -> Duration {
-    passed.took * PATIENCE + GRACE
+    passed.took + (passed.took * PATIENCE).min(MOST_PATIENCE) + GRACE
 }
 
 /// What both boots together say.
