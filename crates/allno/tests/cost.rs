@@ -58,7 +58,7 @@ fn what_it_predicts_is_what_the_build_compiles() {
     ask_for(&project, &own, &[]);
     project.allno(&["build"]).run().ok();
     let mut asked: Vec<String> = Vec::new();
-    for change in ["SIGNALFD=y", "TMPFS=y", "SIGNALFD=n"] {
+    for change in ["SIGNALFD=y", "EPOLL=y", "SIGNALFD=n"] {
         let before = times();
         let cost = project.allno(&["config", "cost", change, "--json"]).run().ok().json();
         assert!(before == times(), "cost has touched the objects of the last build");
