@@ -21,8 +21,6 @@ struct Order {
 pub struct Step {
     /// The rung.
     pub rung: Rung,
-    /// Its file.
-    pub place: Place,
     /// The rungs up to this one, for [`Requests::resolve`].
     pub names: Vec<(String, Option<Snippet>)>,
 }
@@ -55,7 +53,7 @@ impl Ladder {
         for name in &order.rungs {
             let snippet = place.snippet(name.span());
             let loaded = RUNG_FOLDER.load(name.get_ref());
-            let (rung, file): (Rung, Place) = loaded.map_err(|error| match error.snippet() {
+            let (rung, _): (Rung, Place) = loaded.map_err(|error| match error.snippet() {
                 None => error.at(snippet.clone()),
                 Some(_) => error,
             })?;
@@ -68,7 +66,7 @@ impl Ladder {
                 return Err(wrong("has no [[proof]]: what must be seen with it?"));
             }
             names.push((rung.name.clone(), Some(snippet)));
-            steps.push(Step { rung, place: file, names: names.clone() });
+            steps.push(Step { rung, names: names.clone() });
         }
         Ok(Ladder { steps })
     }

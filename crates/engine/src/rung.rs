@@ -102,6 +102,13 @@ pub struct Request {
     pub unproved: Option<String>,
 }
 
+impl Request {
+    /// "PRINTK=y"
+    pub fn option(&self) -> String {
+        self.assignment.to_string().trim_start_matches("CONFIG_").to_string()
+    }
+}
+
 /// All that was asked for of one kernel: one request per option, the spec's own last and winning.
 #[derive(Clone, Debug)]
 pub struct Requests(Vec<Request>);

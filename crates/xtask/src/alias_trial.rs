@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use base::{Cancel, Context, Error, Events, Result};
+use base::{Cancel, Context, Events, Result};
 use engine::Session;
 use engine::hardware::{self, Distribution, Sources};
 
-use crate::kconfig_diff::tree::Tree;
+use crate::kconfig_diff::tree::Choice;
 
 /// The architecture of Debian's package.
 const ARCH: &str = "x86";
@@ -23,12 +23,9 @@ const BUSES: &[&str] = &["pci", "acpi", "pnp", "virtio", "platform", "serio", "o
 /// What to try.
 #[derive(clap::Args)]
 pub struct Options {
-    /// A kernel source tree. Nothing is written into it
-    #[arg(long, value_name = "DIR", required_unless_present = "series")]
-    tree: Option<PathBuf>,
-    /// The tree of this series that allno build left in its store
-    #[arg(long, value_name = "SERIES", conflicts_with = "tree")]
-    series: Option<String>,
+    /// Which tree.
+    #[command(flatten)]
+    tree: Choice,
     /// Write the tables to this file, in Markdown
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -53,11 +50,7 @@ struct Counts {
 /// # Errors
 /// No tree, no package within reach; a run that was stopped.
 pub fn run(options: &Options, cancel: &Cancel) -> Result<bool> {
-    let tree = match (&options.tree, &options.series) {
-        (Some(path), _) => Tree::open(path)?,
-        (None, Some(series)) => Tree::of_series(series)?,
-        (None, None) => return Err(Error::input("no tree").hint("--tree DIR or --series 6.12")),
-    };
+    let tree = options.tree.open()?;
     let session = session(cancel)?;
     let series = tree.version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
     let distribution = hardware::distribution(&session, &series)?;

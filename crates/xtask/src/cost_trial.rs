@@ -18,7 +18,7 @@ use explain::Resolved;
 use kconfig::{Assignment, Model, Start};
 use need::{Answer, Goal, Limits, Wanted};
 
-use crate::kconfig_diff::tree::Tree;
+use crate::kconfig_diff::tree::{Choice, Tree};
 use report::{Direction, Row};
 
 const MAKE_LIMIT: Duration = Duration::from_secs(4 * 3600);
@@ -52,12 +52,9 @@ const OPTIONS: &[&str] = &[
 /// What to try.
 #[derive(clap::Args)]
 pub struct Options {
-    /// A kernel source tree. Nothing is written into it
-    #[arg(long, value_name = "DIR", required_unless_present = "series")]
-    tree: Option<PathBuf>,
-    /// The tree of this series that allno build left in its store
-    #[arg(long, value_name = "SERIES", conflicts_with = "tree")]
-    series: Option<String>,
+    /// Which tree.
+    #[command(flatten)]
+    tree: Choice,
     /// Only this option; several times for several
     #[arg(long, value_name = "NAME[=VALUE]")]
     option: Vec<String>,
@@ -74,14 +71,8 @@ pub struct Options {
 /// # Errors
 /// No tree, no compiler, no space; a configuration that does not build; a run that was stopped.
 pub fn run(options: &Options, cancel: &Cancel) -> Result<bool> {
-    let tree = match (&options.tree, &options.series) {
-        (Some(path), _) => Tree::open(path)?,
-        (None, Some(series)) => Tree::of_series(series)?,
-        (None, None) => return Err(Error::input("no tree").hint("--tree DIR or --series 6.12")),
-    };
-    let scratch = std::path::absolute(&options.scratch)
-        .context(|| format!("cannot use {}", options.scratch.display()))?
-        .join(format!("{}-{}", tree.version, &tree.digest[..8]));
+    let tree = options.tree.open()?;
+    let scratch = tree.folder_in(&options.scratch)?;
     make_folder(&scratch)?;
     kconfig::with_stack(|| Trial::new(&tree, &scratch, cancel)?.run(options))
 }

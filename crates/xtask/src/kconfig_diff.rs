@@ -138,7 +138,7 @@ fn run_tree(options: &Options, tree: &Tree, cancel: &Cancel) -> Result<Report> {
         Some(program) => Other::Conf(program_at(program)?),
         None => Other::Allno(program_at(&options.allno)?),
     };
-    let scratch = absolute(&options.scratch)?.join(format!("{}-{}", tree.version, &tree.digest[..8]));
+    let scratch = tree.folder_in(&options.scratch)?;
     let referee = Referee::build(tree, &scratch, cancel)?;
     let environments = tree.environments(&architectures, &scratch, cancel)?;
     let results =
@@ -332,10 +332,6 @@ fn clock(seconds: f64) -> String {
         seconds @ ..100 => format!("{seconds} s"),
         seconds => format!("{} min {} s", seconds / 60, seconds % 60),
     }
-}
-
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).context(|| format!("cannot use {}", path.display()))
 }
 
 fn program_at(path: &Path) -> Result<PathBuf> {

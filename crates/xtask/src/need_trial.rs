@@ -22,7 +22,7 @@ use crate::kconfig_diff::corpus::{self, Step, Typed};
 use crate::kconfig_diff::referee::Referee;
 use crate::kconfig_diff::server::Server;
 use crate::kconfig_diff::step::{self, Outcome, Place, Tool};
-use crate::kconfig_diff::tree::Tree;
+use crate::kconfig_diff::tree::{Choice, Tree};
 use report::{Kind, Report, Row};
 
 /// The deadline of one run of the C tool.
@@ -33,12 +33,9 @@ const SHOWN_EVERY: usize = 100;
 /// What to try.
 #[derive(clap::Args)]
 pub struct Options {
-    /// A kernel source tree. Nothing is written into it
-    #[arg(long, value_name = "DIR", required_unless_present = "series")]
-    tree: Option<PathBuf>,
-    /// The tree of this series that allno build left in its store
-    #[arg(long, value_name = "SERIES", conflicts_with = "tree")]
-    series: Option<String>,
+    /// Which tree.
+    #[command(flatten)]
+    tree: Choice,
     /// ARCH
     #[arg(long, default_value = "x86_64")]
     arch: String,
@@ -114,14 +111,8 @@ impl Conf {
 /// # Errors
 /// No tree, no compiler, no space; a run that was stopped.
 pub fn run(options: &Options, cancel: &Cancel) -> Result<bool> {
-    let tree = match (&options.tree, &options.series) {
-        (Some(path), _) => Tree::open(path)?,
-        (None, Some(series)) => Tree::of_series(series)?,
-        (None, None) => return Err(Error::input("no tree").hint("--tree DIR or --series 6.12")),
-    };
-    let scratch = std::path::absolute(&options.scratch)
-        .context(|| format!("cannot use {}", options.scratch.display()))?
-        .join(format!("{}-{}", tree.version, &tree.digest[..8]));
+    let tree = options.tree.open()?;
+    let scratch = tree.folder_in(&options.scratch)?;
     let folder = scratch.join(format!("work/need-{}", std::process::id()));
     let outcome = run_in(options, &tree, &scratch, &folder, cancel);
     let _ = std::fs::remove_dir_all(&folder);

@@ -1,7 +1,7 @@
 //! `allno climb`: every rung from allnoconfig up, each proved by boots.
 
 use base::{Error, Result};
-use engine::climb::prove::{self, Finding, Verdict};
+use engine::climb::prove;
 use engine::climb::{self, Part, Record, report};
 
 use super::{Answer, Context};
@@ -61,14 +61,7 @@ fn prove_options(context: &Context, arguments: &Climb, rung: &str) -> Result<Ans
     if let Some(folder) = &arguments.report {
         events.line("report", report::write_verdicts(folder, &verdicts)?.display().to_string());
     }
-    Answer::new(context.global, &verdicts, || count(&verdicts))
-}
-
-fn count(verdicts: &[Verdict]) -> String {
-    let of = |finding: Finding| verdicts.iter().filter(|verdict| verdict.finding == finding).count();
-    let kinds = [Finding::Needed, Finding::NotNeeded, Finding::OnAnyway, Finding::Unproved];
-    let counted: Vec<String> = kinds.map(|kind| format!("{} {}", of(kind), kind.word())).into();
-    format!("{} options: {}\n", verdicts.len(), counted.join(", "))
+    Answer::new(context.global, &verdicts, || format!("{}\n", prove::count(&verdicts)))
 }
 
 fn summary(records: &[Record]) -> String {

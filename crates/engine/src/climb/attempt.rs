@@ -59,8 +59,6 @@ pub(super) struct Seen {
     pub init_ms: Option<u64>,
     /// How long it took in all.
     pub took: Duration,
-    /// The run's folder.
-    pub run: PathBuf,
 }
 
 impl Attempt<'_> {
@@ -97,7 +95,6 @@ impl Attempt<'_> {
         session.cancel.check()?;
         self.complete(&mut seen, &guest);
         seen.took = began.elapsed();
-        seen.run = run.path().to_path_buf();
         // A QEMU that refuses its arguments is no kernel that fails.
         let stderr = guest.stderr_lines();
         guest.stop();
@@ -273,8 +270,15 @@ impl Attempt<'_> {
 
 impl Seen {
     fn of(passed: bool, lines: Vec<String>) -> Seen {
-        let run = PathBuf::new();
-        Seen { passed, lines, silent: false, below: None, init_ms: None, took: Duration::ZERO, run }
+        Seen { passed, lines, silent: false, below: None, init_ms: None, took: Duration::ZERO }
+    }
+
+    /// What to show of a boot that failed.
+    pub fn evidence(&self) -> Vec<String> {
+        match self.silent {
+            true => vec!["(not one byte on the console)".to_string()],
+            false => self.lines.clone(),
+        }
     }
 }
 

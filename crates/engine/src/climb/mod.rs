@@ -161,7 +161,7 @@ impl Climber<'_> {
         kernel: &Kernel,
         below: Option<&Kernel>,
     ) -> Result<ProofRecord> {
-        let name = |which: &str| format!("{}-{}-{which}", self.ladder.steps[position].rung.name, index + 1);
+        let name = |which: &str| self.run_name(position, index, which);
         // The rung itself first: its time says how long the one below deserves.
         let with = self.boot(proof, position, kernel, &name("with"), Usual)?;
         let lower = match (below, &proof.below) {
@@ -177,6 +177,11 @@ impl Climber<'_> {
             _ => None,
         };
         Ok(verdict(proof, with, lower))
+    }
+
+    /// The run directory of a boot: the rung, which of its proofs, and what is tried.
+    fn run_name(&self, position: usize, index: usize, which: &str) -> String {
+        format!("{}-{}-{which}", self.ladder.steps[position].rung.name, index + 1)
     }
 
     /// Boots one proof of the rung at `position` on `kernel`, in the run directory of this `name`.
@@ -271,11 +276,10 @@ fn verdict(proof: &Proof, with: Seen, lower: Option<(Seen, &Below)>) -> ProofRec
                 Below::Silence => seen.silent && !with.silent,
                 Below::Line(_) => seen.below.is_some(),
             };
-            let line = match (&seen.below, seen.silent) {
+            let line = match &seen.below {
                 _ if seen.passed => vec!["the rung below shows all of it, too".to_string()],
-                (Some(line), _) => vec![line.clone()],
-                (None, true) => vec!["(not one byte on the console)".to_string()],
-                (None, false) => seen.lines.clone(),
+                Some(line) => vec![line.clone()],
+                None => seen.evidence(),
             };
             (line, as_expected && !seen.passed)
         }
@@ -287,7 +291,6 @@ fn verdict(proof: &Proof, with: Seen, lower: Option<(Seen, &Below)>) -> ProofRec
         after: with.lines,
         init_ms: with.init_ms,
         proved: with.passed && fails_below,
-        run: with.run,
     }
 }
 

@@ -53,6 +53,14 @@ pub enum Finding {
     Unproved,
 }
 
+/// "4 options: 3 needed, 1 not needed, 0 on anyway, 0 unproved"
+pub fn count(verdicts: &[Verdict]) -> String {
+    let of = |finding: Finding| verdicts.iter().filter(|verdict| verdict.finding == finding).count();
+    let kinds = [Finding::Needed, Finding::NotNeeded, Finding::OnAnyway, Finding::Unproved];
+    let counted: Vec<String> = kinds.map(|kind| format!("{} {}", of(kind), kind.word())).into();
+    format!("{} options: {}", verdicts.len(), counted.join(", "))
+}
+
 impl Finding {
     /// The word for a person.
     pub fn word(self) -> &'static str {
@@ -109,7 +117,7 @@ impl Climber<'_> {
         let rung = &self.ladder.steps[position].rung;
         let mut all = Vec::new();
         for (index, proof) in rung.proof.iter().enumerate() {
-            let name = format!("{}-{}-with", rung.name, index + 1);
+            let name = self.run_name(position, index, "with");
             let seen = self.boot(proof, position, kernel, &name, How::Usual)?;
             if !seen.passed {
                 return Err(Error::failed(format!(
@@ -130,7 +138,7 @@ impl Climber<'_> {
         let name = &request.assignment.name;
         let mut verdict = Verdict {
             rung: rung.clone(),
-            option: request.assignment.to_string().trim_start_matches("CONFIG_").to_string(),
+            option: request.option(),
             place: request.origin.clone(),
             why: request.why.clone(),
             finding: Finding::NotNeeded,
@@ -164,7 +172,7 @@ impl Climber<'_> {
         let rung = &self.ladder.steps[plan.position].rung;
         let began = Instant::now();
         for (index, (proof, with)) in rung.proof.iter().zip(&plan.passed).enumerate() {
-            let name = format!("{}-{}-without-{option}", rung.name, index + 1);
+            let name = self.run_name(plan.position, index, &format!("without-{option}"));
             let seen = self.boot(proof, plan.position, kernel, &name, How::Shorter(patience(with)))?;
             if seen.passed {
                 continue;
@@ -172,10 +180,7 @@ impl Climber<'_> {
             // Silence is a failure only because the same machine spoke with the option; every proof passed with it.
             verdict.finding = Finding::Needed;
             verdict.proof = Some(proof.about.clone());
-            verdict.evidence = match seen.silent {
-                true => vec!["(not one byte on the console)".to_string()],
-                false => seen.lines,
-            };
+            verdict.evidence = seen.evidence();
             break;
         }
         verdict.boot_seconds = began.elapsed().as_secs_f64();

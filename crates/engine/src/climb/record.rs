@@ -1,7 +1,5 @@
 //! What is on record of a climbed rung; `allno climb --json` prints it (docs/json.md).
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use crate::build::kernel::Effort;
@@ -59,7 +57,7 @@ impl OptionRecord {
     /// The record of a request.
     pub(super) fn of(request: &Request) -> OptionRecord {
         OptionRecord {
-            set: request.assignment.to_string().trim_start_matches("CONFIG_").to_string(),
+            set: request.option(),
             why: request.why.clone(),
             place: request.origin.clone(),
             unproved: request.unproved.clone(),
@@ -82,9 +80,6 @@ pub struct ProofRecord {
     pub init_ms: Option<u64>,
     /// Whether it holds.
     pub proved: bool,
-    /// The run directory of the boot with the rung.
-    #[serde(skip)]
-    pub run: PathBuf,
 }
 
 /// What was measured of a rung's kernel.

@@ -145,7 +145,6 @@ mod tests {
             after: vec!["Linux version <6.12> | a`b".into()],
             init_ms: None,
             proved: true,
-            run: "".into(),
         };
         Record {
             rung: "console".into(),

@@ -38,7 +38,7 @@ impl BaseDisk {
 
     /// The word for the kernel's command line: "root=PARTUUID=…".
     pub fn root_word(&self) -> String {
-        format!("root=PARTUUID={}", self.plan.names.root)
+        self.plan.root_word()
     }
 
     /// The private key that opens root's account.

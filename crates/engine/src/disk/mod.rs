@@ -304,7 +304,7 @@ fn prepare_kernel(
 
 /// The arguments that are built in. Nothing of this host is among them: the disk may start anywhere.
 fn append(spec: &SpecFile, plan: &Plan, rungs: &[(String, Option<Snippet>)]) -> Result<String> {
-    let mut words = vec![format!("root=PARTUUID={}", plan.names.root)];
+    let mut words = vec![plan.root_word()];
     words.extend(append_words(rungs)?);
     words.extend(spec.spec.kernel.append.as_ref().map(|it| it.get_ref().trim().to_string()));
     words.retain(|word| !word.is_empty());

@@ -183,6 +183,11 @@ fn derived(identity: &str, hostname: &str, role: &str) -> Guid {
 }
 
 impl Plan {
+    /// The word that names the root partition on the kernel's command line.
+    pub fn root_word(&self) -> String {
+        format!("root=PARTUUID={}", self.names.root)
+    }
+
     /// Where everything lies on a disk of the size that was asked for.
     ///
     /// # Errors

@@ -8,6 +8,31 @@ use engine::kconfig_host::{Environment, LiveHost, tree_environment};
 
 use super::hash::Hash;
 
+/// One kernel source tree, as the chores that need one take it.
+#[derive(clap::Args)]
+pub struct Choice {
+    /// A kernel source tree. Nothing is written into it
+    #[arg(long, value_name = "DIR", required_unless_present = "series")]
+    tree: Option<PathBuf>,
+    /// The tree of this series that allno build left in its store
+    #[arg(long, value_name = "SERIES", conflicts_with = "tree")]
+    series: Option<String>,
+}
+
+impl Choice {
+    /// The tree.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn open(&self) -> Result<Tree> {
+        match (&self.tree, &self.series) {
+            (Some(path), _) => Tree::open(path),
+            (None, Some(series)) => Tree::of_series(series),
+            (None, None) => Err(Error::input("no tree").hint("--tree DIR or --series 6.12")),
+        }
+    }
+}
+
 /// A kernel source tree. Nothing is written into it.
 pub struct Tree {
     /// Its absolute path.
@@ -72,6 +97,15 @@ impl Tree {
             }
         }
         Err(absent())
+    }
+
+    /// The folder in `scratch` for what is made of this very tree.
+    ///
+    /// # Errors
+    /// The current folder is gone.
+    pub fn folder_in(&self, scratch: &Path) -> Result<PathBuf> {
+        let scratch = std::path::absolute(scratch).context(|| format!("cannot use {}", scratch.display()))?;
+        Ok(scratch.join(format!("{}-{}", self.version, &self.digest[..8])))
     }
 
     /// Every folder below arch/ with a Kconfig, then the other values of ARCH that the Makefile knows.

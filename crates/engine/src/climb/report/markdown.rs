@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::super::Record;
-use super::super::prove::{Finding, Verdict};
+use super::super::prove::{Verdict, count};
 use super::{INTRODUCTION, QUANTITIES, TITLE, sentence};
 
 /// The text.
@@ -55,10 +55,7 @@ pub fn verdict_table(verdicts: &[Verdict]) -> String {
     let mut text = "# What happens without each option\n\nEach option of a rung was taken away, alone, from the kernel of that \
                     rung; the kernel was built and the rung's proofs booted, until one failed.\n"
         .to_string();
-    let kinds = [Finding::Needed, Finding::NotNeeded, Finding::OnAnyway, Finding::Unproved];
-    let count = |kind| verdicts.iter().filter(|verdict| verdict.finding == kind).count();
-    let counts: Vec<String> = kinds.map(|kind| format!("{} {}", count(kind), kind.word())).into();
-    let _ = writeln!(text, "\n{} options: {}.\n", verdicts.len(), counts.join(", "));
+    let _ = writeln!(text, "\n{}.\n", count(verdicts));
     text.push_str("| rung | option | finding | seen without it | went with it |\n|---|---|---|---|---|\n");
     for verdict in verdicts {
         let seen = verdict.evidence.iter().take(2).map(|line| cell(line)).collect::<Vec<_>>().join("<br>");
