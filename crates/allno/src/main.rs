@@ -31,9 +31,11 @@ fn main() -> ExitCode {
     let cancel = Cancel::new();
     stop_on_ctrl_c(cancel.clone());
     let look = Look::of_stderr(arguments.global.color);
-    match commands::run(&arguments, look, cancel).and_then(|answer| tell(answer, look)) {
+    match commands::run(&arguments, look, cancel.clone()).and_then(|answer| tell(answer, look)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
+            // What a stop cuts off fails in words of its own.
+            let error = if cancel.is_set() { Error::cancelled() } else { error };
             report(&error, look, json);
             ExitCode::from(error.kind().exit_code())
         }

@@ -3,12 +3,14 @@
 //!
 //! Deliberately absent: anything that prints, and anything that knows what a kernel is.
 
+mod both;
 mod cancel;
 mod error;
 mod event;
 pub mod process;
 mod size;
 
+pub use both::both;
 pub use cancel::Cancel;
 pub use error::{Context, Error, Kind, Result, Snippet};
 pub use event::{Event, Events, Task, Total, Unit};

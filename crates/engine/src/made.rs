@@ -324,27 +324,10 @@ fn side_by_side(
     sources: &BTreeMap<String, RecipeSource>,
     toolchain: &Toolchain,
 ) -> Result<(Kernel, Programs)> {
-    let part = Session { cancel: session.cancel.child(), ..session.clone() };
-    let stop_on_error = |cancel: &Cancel, failed: bool| {
-        if failed {
-            cancel.set()
-        }
-    };
-    std::thread::scope(|scope| {
-        let user_space = scope.spawn(|| {
-            let built = userland::build(&part, &decisions.recipes, sources, source, toolchain);
-            stop_on_error(&part.cancel, built.is_err());
-            built
-        });
-        let kernel = kernel::build(&part, Naming::OF_SPEC, source, requests, toolchain);
-        stop_on_error(&part.cancel, kernel.is_err());
-        let user_space =
-            user_space.join().unwrap_or_else(|_| Err(Error::failed("the user-space build panicked")));
-        match (kernel, user_space) {
-            (Ok(kernel), Ok(programs)) => Ok((kernel, programs)),
-            // The one that was stopped because the other failed is not the news.
-            (Err(error), Err(other)) if error.kind() == base::Kind::Cancelled => Err(other),
-            (Err(error), _) | (_, Err(error)) => Err(error),
-        }
-    })
+    let part = |cancel: &Cancel| Session { cancel: cancel.clone(), ..session.clone() };
+    base::both(
+        &session.cancel,
+        |cancel| kernel::build(&part(cancel), Naming::OF_SPEC, source, requests, toolchain),
+        |cancel| userland::build(&part(cancel), &decisions.recipes, sources, source, toolchain),
+    )
 }

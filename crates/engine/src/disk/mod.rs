@@ -241,36 +241,19 @@ fn side_by_side(
     origin: Origin,
     update: bool,
 ) -> Result<(DiskKernel, DiskRoot)> {
-    let part = Session { cancel: session.cancel.child(), ..session.clone() };
     // Both write the lock file, the kernel's part only while its source is fetched.
     let (source, prepared) = prepare_kernel(session, spec, plan, update)?;
-    std::thread::scope(|scope| {
-        let root = scope.spawn(|| {
-            let made = origin.make(&part, spec, plan);
-            if made.is_err() {
-                part.cancel.set();
-            }
-            made
-        });
-        let toolchain = Toolchain::find(session);
-        let built = toolchain.and_then(|toolchain| {
-            kernel::build(&part, Naming::OF_DISK, &source, &prepared.requests, &toolchain)
-        });
-        if built.is_err() {
-            part.cancel.set();
-        }
-        let root = root.join().unwrap_or_else(|_| Err(Error::failed("making the root file system panicked")));
-        match (built, root) {
-            (Ok(kernel), Ok(root)) => {
-                let kernel =
-                    DiskKernel { kernel, version: source.version.clone(), append: prepared.append.clone() };
-                Ok((kernel, root))
-            }
-            // The one that was stopped because the other failed is not the news.
-            (Err(error), Err(other)) if error.kind() == base::Kind::Cancelled => Err(other),
-            (Err(error), _) | (_, Err(error)) => Err(error),
-        }
-    })
+    let part = |cancel: &Cancel| Session { cancel: cancel.clone(), ..session.clone() };
+    let (kernel, root) = base::both(
+        &session.cancel,
+        |cancel| {
+            let session = part(cancel);
+            let toolchain = Toolchain::find(&session)?;
+            kernel::build(&session, Naming::OF_DISK, &source, &prepared.requests, &toolchain)
+        },
+        |cancel| origin.make(&part(cancel), spec, plan),
+    )?;
+    Ok((DiskKernel { kernel, version: source.version, append: prepared.append }, root))
 }
 
 struct PreparedKernel {
