@@ -165,7 +165,7 @@ pub struct Disk {
     pub output: Option<PathBuf>,
     /// The image's format: raw or qcow2
     #[arg(long, value_name = "FORMAT")]
-    pub format: Option<engine::disk::Format>,
+    pub format: Option<engine::disk::ImageFormat>,
     /// The disk's size, as 800M or 4G; on a larger disk it grows at the next boot
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub size: Option<u64>,

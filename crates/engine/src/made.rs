@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use base::{Cancel, Error, Result, Snippet};
-use machine::{Boots, Launch, MacAddress};
+use machine::{Boots, Launch};
 use serde::Serialize;
 
 use crate::build::kernel::Naming;
@@ -168,10 +168,6 @@ impl Made {
     pub fn launch(&self, spec: &SpecFile, gdb: Option<u16>) -> Launch {
         let decisions = &self.decisions;
         Launch {
-            machine: decisions.machine.clone(),
-            accelerator: self.host.accelerator(),
-            memory: decisions.memory,
-            processors: 1,
             kernel: Some(match decisions.machine.boots {
                 Boots::Vmlinux => self.kernel.vmlinux_stripped.clone(),
                 Boots::BzImage => self.kernel.bz_image.clone(),
@@ -179,11 +175,11 @@ impl Made {
             initramfs: Some(self.image.path.clone()),
             append: self.append.clone(),
             network: decisions.network.clone(),
-            mac: MacAddress::DEFAULT,
             random: true,
             gdb,
             extra: spec.spec.machine.extra.clone(),
             own_line: spec.spec.machine.qemu.as_ref().map(|line| self.own_line(line)),
+            ..Launch::new(decisions.machine.clone(), self.host.accelerator(), decisions.memory)
         }
     }
 

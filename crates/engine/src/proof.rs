@@ -1,6 +1,6 @@
 //! What proves a rung: a boot of its kernel on one machine, what must be seen of it, and what is seen without the rung.
 
-use machine::{Expectation, Pattern};
+use machine::{Bus, Expectation, Firmware, Pattern};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -19,22 +19,29 @@ pub struct Proof {
     /// The recipes whose programs the initramfs holds.
     #[serde(default)]
     pub recipes: Vec<Spanned<String>>,
-    /// The disk that {disk} in `extra` stands for.
+    /// The disk it is given.
     #[serde(default)]
     pub disk: Option<Disk>,
-    /// Whether the machine's firmware starts the disk, and QEMU loads no kernel.
+    /// How the disk is connected.
     #[serde(default)]
-    pub firmware: bool,
+    pub bus: Option<Bus>,
+    /// The firmware that starts the disk; without one QEMU loads the kernel.
+    #[serde(default)]
+    pub firmware: Option<Firmware>,
+    /// Whether the machine has its random number generator.
+    #[serde(default)]
+    pub random: bool,
     /// How many processors the machine has; one unless given.
     #[serde(default)]
     pub processors: Option<u32>,
-    /// Further words for QEMU; {disk} is the disk's file.
+    /// Further words for QEMU.
     #[serde(default)]
     pub extra: Vec<String>,
     /// Further words for the kernel's command line; {root} names the root of [`Disk::Distribution`].
     #[serde(default)]
     pub append: Option<String>,
-    /// The network card, in the place of the machine's own: QEMU's device and options, `netdev=net0` among them.
+    /// The network card: QEMU's device and options, `netdev=net0` among them. A distribution has the machine's own where none
+    /// is named, others have none.
     #[serde(default)]
     pub card: Option<String>,
     /// Whether the network carries traffic both ways: the guest fetches a line from the host, at the port
@@ -47,6 +54,9 @@ pub struct Proof {
     /// Options that must be off in the kernel: what nobody has asked for yet.
     #[serde(default)]
     pub off: Vec<String>,
+    /// The most bytes the bzImage may have.
+    #[serde(default)]
+    pub bzimage_at_most: Option<u64>,
     /// What must be seen with the rung.
     #[serde(default)]
     pub expect: Vec<Spanned<Expectation>>,
@@ -61,13 +71,21 @@ pub struct Proof {
     pub below: Option<Below>,
 }
 
+impl Proof {
+    /// Whether the machine has a network.
+    pub fn network(&self) -> bool {
+        self.card.is_some() || self.disk == Some(Disk::Distribution)
+    }
+}
+
 /// What the same machine shows with the kernel and the user space of the rung below.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Below {
     /// Not one byte on the console. It counts only because the same machine spoke with the rung.
     Silence,
-    /// A line that this regular expression matches.
+    /// A line that this regular expression matches: of the console, or, where the kernel is not even booted because of
+    /// `off` or `bzimage_at_most`, of what is said of it.
     Line(String),
 }
 

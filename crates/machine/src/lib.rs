@@ -8,6 +8,7 @@
 
 pub mod console;
 mod definition;
+mod drive;
 pub mod expect;
 mod guest;
 pub mod interactive;
@@ -23,6 +24,7 @@ mod tsc;
 
 pub use console::{Console, Cursor, Ending, Seen, Stopped, Wait};
 pub use definition::{Boots, ConfigurationSpace, DeviceEntry, Discovery, Machine};
+pub use drive::{Bus, Drive, Firmware, ImageFormat};
 pub use expect::Expectation;
 pub use guest::{Exit, Guest, Observer};
 pub use pattern::{Fatal, Pattern};

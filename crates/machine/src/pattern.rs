@@ -50,6 +50,11 @@ impl Pattern {
         &self.shown
     }
 
+    /// Whether it is found in this text.
+    pub fn matches(&self, text: &str) -> bool {
+        self.find(text.as_bytes(), 0, 0).is_some()
+    }
+
     /// Whether it is a literal text, so that a match is final whatever follows.
     pub(crate) fn is_literal(&self) -> bool {
         self.span.is_some()

@@ -13,6 +13,7 @@ use base::{Cancel, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::definition::Machine;
+use crate::drive::{Drive, Firmware};
 
 /// The emulator for x86-64 guests.
 pub const QEMU: &str = "qemu-system-x86_64";
@@ -123,7 +124,13 @@ pub struct Launch {
     pub memory: u32,
     /// How many processors.
     pub processors: u32,
-    /// The kernel image; without one the machine's firmware starts a disk, and initramfs and command line have no place.
+    /// What starts the disk, where no kernel is given.
+    #[serde(default)]
+    pub firmware: Firmware,
+    /// The disk, if it has one.
+    #[serde(default)]
+    pub disk: Option<Drive>,
+    /// The kernel image; without one the machine's firmware starts the disk, and initramfs and command line have no place.
     pub kernel: Option<PathBuf>,
     /// The initramfs, if there is one.
     pub initramfs: Option<PathBuf>,
@@ -148,6 +155,27 @@ pub struct Launch {
 pub const PORT_PLACEHOLDER: &str = "{port}";
 
 impl Launch {
+    /// One processor and this many MiB, and nothing plugged in yet.
+    pub fn new(machine: Machine, accelerator: Accelerator, memory: u32) -> Launch {
+        Launch {
+            machine,
+            accelerator,
+            memory,
+            processors: 1,
+            firmware: Firmware::Bios,
+            disk: None,
+            kernel: None,
+            initramfs: None,
+            append: String::new(),
+            network: Network::None,
+            mac: MacAddress::DEFAULT,
+            random: false,
+            gdb: None,
+            extra: Vec::new(),
+            own_line: None,
+        }
+    }
+
     /// Whether a port of 127.0.0.1 has to be chosen for this boot.
     pub fn wants_port(&self) -> bool {
         match &self.own_line {
@@ -198,6 +226,10 @@ impl Launch {
         self.add_random(&mut arguments)?;
         if let Some(port) = self.gdb {
             arguments.add(["-gdb", &format!("tcp:127.0.0.1:{port}"), "-S"]);
+        }
+        arguments.add(self.firmware.arguments());
+        if let Some(disk) = &self.disk {
+            arguments.add(disk.arguments(self.kernel.is_none()));
         }
         // These three are not option lists: QEMU takes them as they are, commas and all.
         if let Some(kernel) = &self.kernel {

@@ -9,8 +9,7 @@ use base::{Cancel, Kind};
 use common::{Then, kernel, skip_referees};
 use machine::expect::{Checking, Expected, check, power_off};
 use machine::{
-    Accelerator, Cursor, Ending, Expectation, Fatal, Guest, Launch, MacAddress, Machine, Network, Pattern,
-    Wait,
+    Accelerator, Cursor, Ending, Expectation, Fatal, Guest, Launch, Machine, Network, Pattern, Wait,
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -37,19 +36,12 @@ fn launch(folder: &Path, machine: Machine, text: &str, then: Then) -> Launch {
     std::fs::write(&image, kernel(text, then)).unwrap();
     std::fs::write(&initramfs, b"no archive").unwrap();
     Launch {
-        machine,
-        accelerator: Accelerator::Tcg,
-        memory: 64,
-        processors: 1,
         kernel: Some(image),
         initramfs: Some(initramfs),
         append: "console=ttyS0".into(),
         network: Network::user(),
-        mac: MacAddress::DEFAULT,
         random: true,
-        gdb: None,
-        extra: Vec::new(),
-        own_line: None,
+        ..Launch::new(machine, Accelerator::Tcg, 64)
     }
 }
 

@@ -8,11 +8,12 @@ use base::{Error, Result};
 use kconfig::Value;
 use machine::expect::{Checking, Outcome, check};
 use machine::{
-    Access, Cursor, Fatal, Guest, Launch, MacAddress, Machine, Network, Pattern, ReservedPort, RunFolder,
-    Wait, monitor,
+    Access, Cursor, Drive, Fatal, Guest, ImageFormat, Launch, Machine, Network, Pattern, ReservedPort,
+    RunFolder, Wait, monitor,
 };
 use serde_json::json;
 
+use super::file_bytes;
 use super::processor::{self, Standing};
 use super::traffic::Traffic;
 use super::user_space::UserSpace;
@@ -68,9 +69,10 @@ impl Attempt<'_> {
     /// QEMU does not start, or the run was stopped; not that an expectation failed.
     pub fn run(&self, within: Option<Duration>) -> Result<Seen> {
         let session = self.workshop.session;
-        let on = self.on_unasked()?;
-        if !on.is_empty() {
-            return Ok(Seen::of(false, vec![format!("on though nobody asked: {}", on.join(", "))]));
+        let size = file_bytes(&self.kernel.bz_image)?;
+        if let Some(refusal) = self.refusal(size)? {
+            let below = self.below().filter(|pattern| pattern.matches(&refusal)).map(|_| refusal.clone());
+            return Ok(Seen { below, ..Seen::of(false, vec![refusal]) });
         }
         let run = RunFolder::at(self.folder)?;
         let traffic = self.proof.traffic.then(Traffic::open).transpose()?;
@@ -93,6 +95,9 @@ impl Attempt<'_> {
             }
         };
         session.cancel.check()?;
+        if let Some(most) = self.proof.bzimage_at_most.filter(|_| seen.passed) {
+            seen.lines.insert(0, format!("the bzImage has {size} bytes, at most {most}"));
+        }
         self.complete(&mut seen, &guest);
         seen.took = began.elapsed();
         // A QEMU that refuses its arguments is no kernel that fails.
@@ -105,33 +110,43 @@ impl Attempt<'_> {
         Ok(seen)
     }
 
-    /// The options of the proof's `off` that are on.
-    fn on_unasked(&self) -> Result<Vec<String>> {
+    /// Why this kernel fails the proof before it is booted, if it does.
+    fn refusal(&self, size: u64) -> Result<Option<String>> {
+        if let Some(most) = self.proof.bzimage_at_most.filter(|most| size > *most) {
+            return Ok(Some(format!("the bzImage has {size} bytes, more than {most}")));
+        }
         if self.proof.off.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let config = self.kernel.read_config()?;
-        Ok(self.proof.off.iter().filter(|name| config.value(name) == Value::Yes).cloned().collect())
+        let on = self.proof.off.iter().filter(|name| config.value(name) == Value::Yes);
+        let on: Vec<&str> = on.map(String::as_str).collect();
+        Ok((!on.is_empty()).then(|| format!("on though nobody asked: {}", on.join(", "))))
+    }
+
+    /// What the proof looks for without the rung, if that is a line.
+    fn below(&self) -> Option<Pattern> {
+        match &self.proof.below {
+            Some(Below::Line(expression)) => Pattern::regex(expression).ok(),
+            _ => None,
+        }
     }
 
     fn launch(&self, traffic: Option<&Traffic>, socket: Option<&PathBuf>) -> Result<Launch> {
         let proof = self.proof;
         let place = MACHINE_FOLDER.place(proof.machine.get_ref())?;
         let mut machine = Machine::parse(&place.path, &place.text)?;
-        let disk = self
-            .user_space
-            .disk
-            .as_ref()
-            .map(|disk| machine::qemu::double_commas(&disk.path().display().to_string()));
-        let fill = |word: &String| word.replace("{disk}", disk.as_deref().unwrap_or_default());
-        let mut extra: Vec<String> = proof.extra.iter().map(fill).collect();
+        let disk = self.user_space.disk.as_ref().zip(proof.bus).map(|(disk, bus)| Drive {
+            image: disk.path(),
+            format: ImageFormat::Raw,
+            bus,
+        });
+        let mut extra = proof.extra.clone();
         extra.extend(socket.into_iter().flat_map(|socket| monitor::arguments(socket)));
-        let network = match &proof.card {
-            Some(card) => {
-                machine.network_device = Some(card.clone());
-                Network::user()
-            }
-            None => Network::None,
+        machine.network_device = proof.card.clone().or(machine.network_device);
+        let network = match proof.network() {
+            true => Network::user(),
+            false => Network::None,
         };
         let mut words = self.words.to_vec();
         words.extend(self.workshop.host.clock_word());
@@ -139,19 +154,16 @@ impl Attempt<'_> {
         words.extend(proof.append.as_ref().map(|append| append.replace("{root}", root)));
         words.extend(traffic.map(Traffic::word));
         Ok(Launch {
-            machine,
-            accelerator: self.workshop.host.accelerator(),
-            memory: MEMORY,
             processors: proof.processors.unwrap_or(1),
-            kernel: (!proof.firmware).then(|| self.kernel.bz_image.clone()),
+            firmware: proof.firmware.unwrap_or_default(),
+            disk,
+            kernel: proof.firmware.is_none().then(|| self.kernel.bz_image.clone()),
             initramfs: self.user_space.initramfs.as_ref().map(|held| held.path.clone()),
             append: words.join(" "),
             network,
-            mac: MacAddress::DEFAULT,
-            random: false,
-            gdb: None,
+            random: proof.random,
             extra,
-            own_line: None,
+            ..Launch::new(machine, self.workshop.host.accelerator(), MEMORY)
         })
     }
 
@@ -258,9 +270,7 @@ impl Attempt<'_> {
         let started = Pattern::regex("Run /\\S+ as init process").ok().and_then(|pattern| find(&pattern));
         let ran = find(&Pattern::literal("No working init found")).is_none();
         seen.init_ms = started.filter(|_| ran).map(|line| line.at.as_millis() as u64);
-        if let Some(Below::Line(expression)) = &self.proof.below {
-            seen.below = Pattern::regex(expression).ok().and_then(|pattern| find(&pattern)).map(|it| it.line);
-        }
+        seen.below = self.below().and_then(|pattern| find(&pattern)).map(|it| it.line);
         if !seen.passed {
             let last = console.last_lines(EVIDENCE_LINES);
             seen.lines.extend(last.into_iter().map(|line| format!("| {line}")));

@@ -10,7 +10,7 @@ mod user_space;
 
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -230,9 +230,6 @@ impl Climber<'_> {
         added: &Added,
         proofs: Vec<ProofRecord>,
     ) -> Result<Record> {
-        let size = |path: &PathBuf| {
-            path.metadata().map(|it| it.len()).context(|| format!("cannot read {}", path.display()))
-        };
         let requests: Vec<_> = added.requests.iter().collect();
         let options = added.new.iter().map(|&index| OptionRecord::of(requests[index])).collect();
         let append = step.rung.append.iter().map(|append| append.word.clone()).collect();
@@ -242,8 +239,8 @@ impl Climber<'_> {
             append,
             record::Measures {
                 y_count: kernel.read_config()?.count_yes() as u64,
-                bzimage_bytes: size(&kernel.bz_image)?,
-                vmlinux_bytes: size(&kernel.vmlinux)?,
+                bzimage_bytes: file_bytes(&kernel.bz_image)?,
+                vmlinux_bytes: file_bytes(&kernel.vmlinux)?,
                 effort: kernel.effort,
             },
             proofs,
@@ -261,6 +258,10 @@ enum How {
     Lower { within: Duration, user_space: Box<UserSpace> },
 }
 use How::{Lower, Shorter, Usual};
+
+fn file_bytes(path: &Path) -> Result<u64> {
+    path.metadata().map(|it| it.len()).context(|| format!("cannot read {}", path.display()))
+}
 
 /// How long a boot that is to fail deserves, by one that passed.
 fn patience(passed: &Seen) -> Duration {

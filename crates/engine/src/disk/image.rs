@@ -8,9 +8,10 @@ use std::time::Duration;
 use base::process::{Program, ending};
 use base::{Cancel, Context, Error, Result, Size};
 use disk::{esp, gpt, grub};
+use machine::ImageFormat;
 use store::{Artifact, Inputs, Sha256};
 
-use super::plan::{Format, Plan};
+use super::plan::Plan;
 use super::root::Root;
 use super::{sparse_copy, told};
 use crate::build::Kernel;
@@ -78,7 +79,7 @@ pub fn assemble(
     let artifact = session.realize("disk", &inputs, |tree| {
         let task = session.events.task("assembling", "disk");
         let bz_image = std::fs::read(&kernel.bz_image).context(|| "cannot read the kernel".into())?;
-        let path = tree.join(file_name(Format::Raw));
+        let path = tree.join(file_name(ImageFormat::Raw));
         let parts = Parts { plan, root, boot: &boot, core: &core, kernel: &bz_image, menu: menu.as_bytes() };
         parts.write(&path, &session.cancel)?;
         task.end(
@@ -87,7 +88,7 @@ pub fn assemble(
         );
         Ok(())
     })?;
-    Ok(DiskImage::of(artifact, Format::Raw))
+    Ok(DiskImage::of(artifact, ImageFormat::Raw))
 }
 
 struct Parts<'a> {
@@ -124,16 +125,16 @@ impl Parts<'_> {
 }
 
 impl DiskImage {
-    fn of(artifact: Artifact, format: Format) -> DiskImage {
+    fn of(artifact: Artifact, format: ImageFormat) -> DiskImage {
         let path = artifact.path.join(file_name(format));
         DiskImage { path, digest: artifact.digest.to_string(), _held: artifact }
     }
 }
 
-fn file_name(format: Format) -> &'static str {
+fn file_name(format: ImageFormat) -> &'static str {
     match format {
-        Format::Raw => "disk.img",
-        Format::Qcow2 => "disk.qcow2",
+        ImageFormat::Raw => "disk.img",
+        ImageFormat::Qcow2 => "disk.qcow2",
     }
 }
 
@@ -168,7 +169,7 @@ pub fn to_qcow2(session: &Session, raw: &DiskImage) -> Result<DiskImage> {
         .with("tool", tool.lines().next().unwrap_or_default());
     let artifact = session.realize("disk-qcow2", &inputs, |tree| {
         let task = session.events.task("converting", "disk to qcow2");
-        let path = tree.join(file_name(Format::Qcow2));
+        let path = tree.join(file_name(ImageFormat::Qcow2));
         // -m 1: one piece after the other, so that they lie in the same order each time.
         let program = Program::new("qemu-img").args(["convert", "-f", "raw", "-O", "qcow2", "-m", "1"]);
         let captured = program.arg(&raw.path).arg(&path).capture(CONVERT_LIMIT, &session.cancel)?;
@@ -180,5 +181,5 @@ pub fn to_qcow2(session: &Session, raw: &DiskImage) -> Result<DiskImage> {
         task.end("converted", format!("disk to qcow2   {}", Size(bytes)));
         Ok(())
     })?;
-    Ok(DiskImage::of(artifact, Format::Qcow2))
+    Ok(DiskImage::of(artifact, ImageFormat::Qcow2))
 }

@@ -13,7 +13,6 @@ mod import;
 mod namespace;
 mod overlay;
 pub mod plan;
-mod qemu;
 mod root;
 mod user_space;
 
@@ -24,14 +23,16 @@ use std::path::{Path, PathBuf};
 
 use base::{Cancel, Context, Error, Result, Size, Snippet};
 use kconfig::{Assignment, Value};
+use machine::{Drive, Launch, Machine, Network};
 use serde::Serialize;
 
 pub(crate) use base_disk::{BaseDisk, WholeDisk};
-pub use plan::{Format, Options, Plan};
-pub use qemu::{Bus, Firmware};
+pub use machine::{Bus, Firmware, ImageFormat};
+pub use plan::{Options, Plan};
 
 use crate::build::kernel::Naming;
 use crate::build::{Kernel, Toolchain, kernel};
+use crate::data::MACHINE_FOLDER;
 use crate::decide::DEFAULT_RUNG;
 use crate::doctor;
 use crate::host::HostFacts;
@@ -45,6 +46,8 @@ use plan::UserSpacePlan;
 use root::Root;
 use user_space::Pinned;
 
+/// The machine a disk is shown to start on: it has SATA by itself and takes the other buses.
+const MACHINE: &str = "q35";
 /// The rung of a kernel that starts from a disk.
 const RUNG: &str = "disk";
 /// A distribution's memory in MiB where the spec names none: apt alone takes more than a node does.
@@ -58,7 +61,7 @@ pub struct Made {
     /// The image.
     pub image: PathBuf,
     /// What kind of file it is.
-    pub format: Format,
+    pub format: ImageFormat,
     /// The disk's size in bytes.
     pub size: u64,
     /// The kernel on it.
@@ -104,8 +107,8 @@ pub fn make(session: &Session, spec: &SpecFile, options: &Options) -> Result<Mad
     let (kernel, root) = side_by_side(session, spec, &plan, origin, options.update)?;
     let raw = image::assemble(session, &plan, &kernel.kernel, &kernel.version, &root.root)?;
     let made = match plan.format {
-        Format::Raw => raw.clone(),
-        Format::Qcow2 => image::to_qcow2(session, &raw)?,
+        ImageFormat::Raw => raw.clone(),
+        ImageFormat::Qcow2 => image::to_qcow2(session, &raw)?,
     };
     let path = match &options.output {
         Some(output) => deliver(session, &made, output)?,
@@ -140,21 +143,20 @@ fn report(
     let port = machine::ReservedPort::new(wanted)?.port();
     let asked = spec.spec.machine.memory.is_some();
     let memory = if asked { plan.decisions.memory } else { DEFAULT_MEMORY };
-    let line = |firmware, bus| {
-        qemu::program(&qemu::DiskLaunch {
-            image: &image,
-            format: plan.format,
-            firmware,
-            bus,
-            accelerator: host.accelerator(),
-            memory,
-            port,
-        })
-    };
+    let place = MACHINE_FOLDER.place(MACHINE)?;
+    let machine = Machine::parse(&place.path, &place.text)?;
     let mut qemu = BTreeMap::new();
     for firmware in Firmware::ALL {
-        for bus in Bus::ALL {
-            qemu.insert(format!("{}-{}", firmware.word(), bus.word()), line(firmware, bus)?.words());
+        for bus in Bus::BOOTABLE {
+            let launch = Launch {
+                firmware,
+                disk: Some(Drive { image: image.clone(), format: plan.format, bus }),
+                network: Network::user(),
+                random: true,
+                ..Launch::new(machine.clone(), host.accelerator(), memory)
+            };
+            let line = launch.program(Some(port))?.words();
+            qemu.insert(format!("{}-{}", firmware.word(), bus.word()), line);
         }
     }
     let own = plan.user_space.is_some();
@@ -189,7 +191,7 @@ fn require_tools(spec: &SpecFile, plan: &Plan, options: &Options, cancel: &Cance
         Some(_) => tools.extend(["debugfs", "qemu-img"]),
         None => tools.extend(["mmdebstrap", "mke2fs", "debugfs", "unshare"]),
     }
-    if plan.format == Format::Qcow2 {
+    if plan.format == ImageFormat::Qcow2 {
         tools.push("qemu-img");
     }
     doctor::require(tools, cancel)

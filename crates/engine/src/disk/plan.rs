@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use base::{Cancel, Error, Result};
 use disk::layout::Names;
 use disk::{Guid, Layout};
-use serde::{Deserialize, Serialize};
+use machine::ImageFormat;
+use serde::Deserialize;
 use store::Sha256;
 use store::release::{ArchiveMirror, archive_mirror, archive_mirrors};
 use toml::Spanned;
@@ -19,43 +20,11 @@ use crate::spec::SpecFile;
 const DEFAULT_SIZE: u64 = 1 << 30;
 const DEFAULT_DISTRIBUTION: &str = "debian";
 
-/// What kind of file a disk image is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// The disk's bytes, with holes where they are zero.
-    Raw,
-    /// QEMU's own.
-    Qcow2,
-}
-
-impl Format {
-    /// "raw" or "qcow2", as QEMU calls it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Format::Raw => "raw",
-            Format::Qcow2 => "qcow2",
-        }
-    }
-}
-
-impl std::str::FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Format, String> {
-        match text {
-            "raw" => Ok(Format::Raw),
-            "qcow2" => Ok(Format::Qcow2),
-            other => Err(format!("expected \"raw\" or \"qcow2\", found \"{other}\"")),
-        }
-    }
-}
-
 /// What the command line says on top of the spec.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `--format`
-    pub format: Option<Format>,
+    pub format: Option<ImageFormat>,
     /// `--size`, in bytes.
     pub size: Option<u64>,
     /// `--import`: the image whose root file system is taken.
@@ -122,7 +91,7 @@ pub struct Plan {
     /// What is decided as for an initramfs.
     pub decisions: Decisions,
     /// The format.
-    pub format: Format,
+    pub format: ImageFormat,
     /// The size that was asked for in bytes, or the default.
     pub size: u64,
     /// Whether anybody asked.
@@ -147,7 +116,7 @@ pub fn plan(spec: &SpecFile, options: &Options, cancel: &Cancel) -> Result<Plan>
         (None, Some(format)) => {
             format.get_ref().parse().map_err(|error: String| spec.error(format.span(), error))?
         }
-        (None, None) => Format::Raw,
+        (None, None) => ImageFormat::Raw,
     };
     let size = options.size.or(asked.size.as_ref().map(|size| size.get_ref().0));
     let user_space = match &options.import {

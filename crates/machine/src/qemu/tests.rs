@@ -1,34 +1,30 @@
 use super::*;
 use crate::definition::Boots;
+use crate::drive::{Bus, ImageFormat};
 use base::Kind;
 
 fn launch() -> Launch {
     let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
+    let machine = Machine {
+        name: "microvm".into(),
+        about: "fast".into(),
+        qemu: words("-M microvm"),
+        network_device: Some("virtio-net-device,netdev=net0".into()),
+        rng_device: Some("virtio-rng-device,rng=rng0".into()),
+        interface: Some("eth0".into()),
+        boots: Boots::Vmlinux,
+        needs: vec![],
+        discovery: Default::default(),
+        device: vec![],
+    };
     Launch {
-        machine: Machine {
-            name: "microvm".into(),
-            about: "fast".into(),
-            qemu: words("-M microvm"),
-            network_device: Some("virtio-net-device,netdev=net0".into()),
-            rng_device: Some("virtio-rng-device,rng=rng0".into()),
-            interface: Some("eth0".into()),
-            boots: Boots::Vmlinux,
-            needs: vec![],
-            discovery: Default::default(),
-            device: vec![],
-        },
-        accelerator: Accelerator::Tcg,
-        memory: 256,
-        processors: 1,
         kernel: Some("/tmp/a,b/vmlinux".into()),
         initramfs: Some("/tmp/i".into()),
         append: "console=ttyS0 quiet".into(),
         network: Network::user(),
-        mac: MacAddress::DEFAULT,
         random: true,
-        gdb: None,
         extra: vec!["-snapshot".into()],
-        own_line: None,
+        ..Launch::new(machine, Accelerator::Tcg, 256)
     }
 }
 
@@ -67,6 +63,25 @@ fn the_other_choices() {
     };
     let line = user.program(Some(1)).unwrap().shell_line();
     assert!(line.contains("1-192.168.7.2:22,net=192.168.7.0/24,host=192.168.7.1,restrict=on"), "{line}");
+}
+
+#[test]
+fn a_disk_is_started_by_its_firmware_and_never_written() {
+    let mut from_disk = launch();
+    from_disk.kernel = None;
+    from_disk.firmware = Firmware::Uefi;
+    from_disk.disk =
+        Some(Drive { image: "/a,b/disk.qcow2".into(), format: ImageFormat::Qcow2, bus: Bus::Nvme });
+    let line = from_disk.program(Some(2222)).unwrap().shell_line();
+    let drive = "-drive if=none,id=disk0,format=qcow2,file=/a,,b/disk.qcow2,snapshot=on,cache=unsafe";
+    for wanted in [drive, "-device nvme,serial=allno,drive=disk0,bootindex=0", "OVMF_CODE"] {
+        assert!(line.contains(wanted), "no {wanted} in {line}");
+    }
+    assert!(!line.contains("-append"), "{line}");
+    from_disk.firmware = Firmware::Bios;
+    from_disk.kernel = launch().kernel;
+    let line = from_disk.program(Some(2222)).unwrap().shell_line();
+    assert!(!line.contains("OVMF") && !line.contains("bootindex"), "{line}");
 }
 
 #[test]
