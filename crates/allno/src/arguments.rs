@@ -133,7 +133,7 @@ pub struct Build {
 /// `allno climb`
 #[derive(Args, Debug)]
 pub struct Climb {
-    /// Which spec: of it the kernel's source counts.
+    /// Which spec: of it the kernel's source counts, and with --own-kernel its rungs and options.
     #[command(flatten)]
     pub spec: Spec,
     /// The first rung to prove [default: the lowest]
@@ -145,6 +145,9 @@ pub struct Climb {
     /// Take each option of a rung away in turn, build and boot: which are needed? Without RUNG, of every rung
     #[arg(long, value_name = "RUNG", num_args = 0..=1, default_missing_value = "", conflicts_with = "records")]
     pub prove: Option<String>,
+    /// Boot the spec's own kernel in the place of every rung's: how far does it get?
+    #[arg(long, conflicts_with_all = ["prove", "records", "report"])]
+    pub own_kernel: bool,
     /// Write the report into this folder: index.html, report.md and climb.json; with --prove prove.md and prove.json
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub report: Option<PathBuf>,

@@ -60,6 +60,24 @@ fn an_option_is_taken_away_and_the_boot_says_whether_it_was_needed() {
     assert!(tty["fell"].to_string().contains("SERIAL_8250"), "{tty}");
 }
 
+/// A spec's own kernel is tried on the rungs: it reaches what it has the options for, and the first rung above shows what it lacks.
+#[test]
+fn a_kernel_of_ones_own_reaches_as_far_as_its_options() {
+    let project = Project::new("[kernel]\nrungs = [\"console\", \"initramfs\"]\n");
+    let run =
+        project.allno(&["climb", "--own-kernel", "--from", "console", "--to", "programs", "--json"]).run();
+    let reached = run.ok().json();
+    let rungs: Vec<(&str, bool)> = reached["rungs"]
+        .as_array()
+        .expect("rungs")
+        .iter()
+        .map(|rung| (rung["rung"].as_str().unwrap(), rung["reached"].as_bool().unwrap()))
+        .collect();
+    assert_eq!(rungs, [("console", true), ("initramfs", true), ("programs", false)], "{reached}");
+    assert!(reached["rungs"][2]["proofs"].to_string().contains("Failed to execute /init"), "{reached}");
+    assert_eq!(reached["asked"], 7, "{reached}");
+}
+
 #[test]
 fn what_is_typed_wrong_is_named() {
     let project = Project::new("");
@@ -76,6 +94,7 @@ fn what_is_typed_wrong_is_named() {
         &["stands below", "--from console --to programs"],
     );
     refused(&["climb", "--prove", "nosuch"], &["no rung \"nosuch\""]);
+    refused(&["climb", "--own-kernel", "--prove"], &["--own-kernel", "cannot be used with"]);
     refused(&["climb", "--records", "gone.json", "--report", "out"], &["gone.json", "climb.json"]);
     project.write("other.json", "{\"rungs\": 3}");
     refused(&["climb", "--records", "other.json", "--report", "out"], &["other.json", "no records"]);

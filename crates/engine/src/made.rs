@@ -258,12 +258,7 @@ fn check_early(spec: &SpecFile, recipe: Option<&Recipe>, rungs: &[(String, Optio
 }
 
 fn rung_names(spec: &SpecFile, decisions: &Decisions) -> Vec<(String, Option<Snippet>)> {
-    let asked: Vec<(String, Option<Snippet>)> = match &spec.spec.kernel.rungs {
-        Some(rungs) => {
-            rungs.iter().map(|it| (it.get_ref().clone(), Some(spec.place.snippet(it.span())))).collect()
-        }
-        None => vec![(DEFAULT_RUNG.to_string(), None)],
-    };
+    let asked = spec_rungs(spec);
     // A machine's rungs are only added to a node's; whoever names rungs decides alone.
     match &spec.spec.kernel.rungs {
         Some(_) => asked,
@@ -271,6 +266,16 @@ fn rung_names(spec: &SpecFile, decisions: &Decisions) -> Vec<(String, Option<Sni
             let needs = decisions.machine.needs.iter().map(|name| (name.clone(), None));
             asked.into_iter().chain(needs).collect()
         }
+    }
+}
+
+/// The rungs the spec names, or the default one.
+pub(crate) fn spec_rungs(spec: &SpecFile) -> Vec<(String, Option<Snippet>)> {
+    match &spec.spec.kernel.rungs {
+        Some(rungs) => {
+            rungs.iter().map(|it| (it.get_ref().clone(), Some(spec.place.snippet(it.span())))).collect()
+        }
+        None => vec![(DEFAULT_RUNG.to_string(), None)],
     }
 }
 

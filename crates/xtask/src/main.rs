@@ -5,6 +5,7 @@
 //!     cargo xtask need-trial --series 6.12       # need on random symbols, each answer before that C conf
 //!     cargo xtask alias-trial --series 6.12      # the option of each module of Debian's kernel, before its configuration
 //!     cargo xtask cost-trial --series 6.12       # what config cost predicts, before what kbuild compiles
+//!     cargo xtask tutorial-table                 # the ladder's kernels beside the tutorial's list, built and booted
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore prints its progress and its table")]
 
@@ -12,6 +13,7 @@ mod alias_trial;
 mod cost_trial;
 mod kconfig_diff;
 mod need_trial;
+mod tutorial_table;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,8 @@ enum Chore {
     CostTrial(cost_trial::Options),
     /// Try `need` on random symbols, every answer before the kernel's own scripts/kconfig/conf
     NeedTrial(need_trial::Options),
+    /// Build the tutorial's list and our rungs, and boot each on every rung
+    TutorialTable(tutorial_table::Options),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Chore::KconfigDiff(options) => kconfig_diff::run(&options, &cancel),
         Chore::CostTrial(options) => cost_trial::run(&options, &cancel),
         Chore::NeedTrial(options) => need_trial::run(&options, &cancel),
+        Chore::TutorialTable(options) => tutorial_table::run(&options, &cancel),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

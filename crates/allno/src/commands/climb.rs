@@ -1,8 +1,7 @@
 //! `allno climb`: every rung from allnoconfig up, each proved by boots.
 
 use base::{Error, Result};
-use engine::climb::prove;
-use engine::climb::{self, Part, Record, report};
+use engine::climb::{self, Part, Record, prove, reach, report};
 
 use super::{Answer, Context};
 use crate::arguments::Climb;
@@ -11,6 +10,9 @@ use crate::arguments::Climb;
 pub fn run(context: &Context, arguments: &Climb) -> Result<Answer> {
     if let Some(rung) = &arguments.prove {
         return prove_options(context, arguments, rung);
+    }
+    if arguments.own_kernel {
+        return try_own_kernel(context, arguments);
     }
     let records = match &arguments.records {
         Some(path) => report::read(path)?,
@@ -42,6 +44,21 @@ fn climb_all(context: &Context, arguments: &Climb) -> Result<Vec<Record>> {
         }
         Ok(())
     })
+}
+
+/// The spec's own kernel on every rung.
+fn try_own_kernel(context: &Context, arguments: &Climb) -> Result<Answer> {
+    let (session, spec) = context.session(&arguments.spec)?;
+    let part = Part { from: arguments.from.clone(), to: arguments.to.clone() };
+    let events = &session.events;
+    let reached = reach::reach(&session, &spec, &part, |reach| {
+        events.line(if reach.reached { "reached" } else { "NOT reached" }, reach.rung.clone());
+        let lines = reach.proofs.iter().flat_map(|tried| &tried.lines);
+        lines.for_each(|line| events.line("", line.clone()));
+        Ok(())
+    })?;
+    let summary = || format!("{} of {} rungs reached\n", reached.count(), reached.rungs.len());
+    Answer::new(context.global, &reached, summary)
 }
 
 /// Each option of one rung, or of all, taken away in turn.

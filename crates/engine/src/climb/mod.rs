@@ -3,6 +3,7 @@
 mod attempt;
 mod processor;
 pub mod prove;
+pub mod reach;
 mod record;
 pub mod report;
 mod traffic;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::{Context, Error, Result, Size};
+use base::{Context, Error, Result, Size, Snippet};
 use kconfig::{Assignment, Value};
 
 use crate::boot::RUNS;
@@ -22,7 +23,7 @@ use crate::build::Kernel;
 use crate::disk::BaseDisk;
 use crate::ladder::{Added, Ladder, Step};
 use crate::proof::{Below, Disk, Proof};
-use crate::rung::append_words;
+use crate::rung::{Requests, append_words};
 use crate::session::Session;
 use crate::spec::SpecFile;
 use crate::workshop::Workshop;
@@ -78,7 +79,7 @@ struct Climber<'a> {
     workshop: Workshop<'a>,
     ladder: Ladder,
     folder: PathBuf,
-    base: RefCell<Option<Rc<BaseDisk>>>,
+    distribution: RefCell<Option<Rc<BaseDisk>>>,
 }
 
 impl<'a> Climber<'a> {
@@ -104,7 +105,7 @@ impl<'a> Climber<'a> {
         recipes.dedup();
         let workshop = Workshop::open(session, spec, &recipes)?;
         let folder = spec.folder.join(RUNS).join("climb");
-        let climber = Climber { workshop, ladder, folder, base: RefCell::default() };
+        let climber = Climber { workshop, ladder, folder, distribution: RefCell::default() };
         Ok((climber, first..=last))
     }
 }
@@ -114,26 +115,22 @@ impl Climber<'_> {
     fn kernel(&self, position: usize) -> Result<(Kernel, Added)> {
         let mut added = self.ladder.added(position, self.workshop.source.series, &self.workshop.spec)?;
         let name = &self.ladder.steps[position].rung.name;
-        self.build_in_arguments(position, &mut added)?;
+        self.build_in_arguments(&self.ladder.steps[position].names, &mut added.requests)?;
         let kernel = self.workshop.kernel(name, &added.requests);
         let kernel = kernel.map_err(|error| error.note(format!("on the way to the rung \"{name}\"")))?;
         Ok((kernel, added))
     }
 
-    /// Where the kernel has its arguments built in (`CMDLINE_BOOL`), they name the distribution's root.
-    fn build_in_arguments(&self, position: usize, added: &mut Added) -> Result<()> {
-        let asked = |name: &str| added.requests.iter().any(|request| request.assignment.name == name);
+    /// Where a kernel of these rungs has its arguments built in (`CMDLINE_BOOL`), they name the distribution's root.
+    fn build_in_arguments(&self, names: &[(String, Option<Snippet>)], requests: &mut Requests) -> Result<()> {
+        let asked = |name: &str| requests.iter().any(|request| request.assignment.name == name);
         if !asked("CMDLINE_BOOL") || asked("CMDLINE") {
             return Ok(());
         }
-        let steps = &self.ladder.steps[..=position];
-        let mut proofs = steps.iter().flat_map(|step| &step.rung.proof);
-        let found = proofs.find(|proof| proof.disk == Some(Disk::Distribution));
-        let Some(base) = found.map_or(Ok(None), |proof| self.base(proof))? else { return Ok(()) };
-        let mut words = vec![base.root_word()];
-        words.extend(append_words(&self.ladder.steps[position].names)?);
+        let mut words = vec![self.distribution()?.root_word()];
+        words.extend(append_words(names)?);
         let arguments = Assignment { name: "CMDLINE".into(), value: Value::Text(words.join(" ")) };
-        added.requests.set(arguments, "the disk", "Its root partition's name, and the words of the rungs.");
+        requests.set(arguments, "the disk", "Its root partition's name, and the words of the rungs.");
         Ok(())
     }
 
@@ -211,16 +208,18 @@ impl Climber<'_> {
         UserSpace::of(&self.workshop, lower, self.base(lower)?.as_deref(), kernel)
     }
 
-    /// The distribution's root file system, made once, where the proof has one.
+    /// The distribution's root file system, where the proof has one.
     fn base(&self, proof: &Proof) -> Result<Option<Rc<BaseDisk>>> {
-        if proof.disk != Some(Disk::Distribution) {
-            return Ok(None);
+        (proof.disk == Some(Disk::Distribution)).then(|| self.distribution()).transpose()
+    }
+
+    /// The distribution's root file system, made once.
+    fn distribution(&self) -> Result<Rc<BaseDisk>> {
+        let mut made = self.distribution.borrow_mut();
+        if made.is_none() {
+            *made = Some(Rc::new(BaseDisk::make(self.workshop.session, &self.workshop.spec)?));
         }
-        let mut base = self.base.borrow_mut();
-        if base.is_none() {
-            *base = Some(Rc::new(BaseDisk::make(self.workshop.session, &self.workshop.spec)?));
-        }
-        Ok(base.clone())
+        made.clone().ok_or_else(|| Error::failed("no distribution's disk was made"))
     }
 
     fn record(
