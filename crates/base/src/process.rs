@@ -251,6 +251,24 @@ impl Program {
     }
 }
 
+impl Program {
+    /// [`Program::capture`] of a program that must succeed: what it printed.
+    ///
+    /// # Errors
+    /// As [`Program::capture`]; it fails: how it ended, its line, and the last of what it said.
+    pub fn succeed(&self, limit: Duration, cancel: &Cancel) -> Result<String> {
+        let captured = self.capture(limit, cancel)?;
+        if captured.status.success() {
+            return Ok(captured.stdout);
+        }
+        let lines: Vec<String> = captured.stderr.lines().map(String::from).collect();
+        let last = lines.len().saturating_sub(LAST_LINES);
+        Err(Error::failed(format!("{} {}", self.program.to_string_lossy(), ending(captured.status)))
+            .note(format!("command: {}", self.shell_line()))
+            .output(lines[last..].to_vec()))
+    }
+}
+
 /// The processor time, user and system, of all our children that have ended, and of theirs (proc(5), /proc/PID/stat, cutime and
 /// cstime). Zero where /proc does not say.
 pub fn children_time() -> Duration {

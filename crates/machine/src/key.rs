@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::process::{Program, ending};
+use base::process::Program;
 use base::{Cancel, Context, Error, Result};
 use rustix::fs::{FlockOperation, flock};
 
@@ -42,7 +42,7 @@ pub fn ensure(folder: &Path, cancel: &Cancel) -> Result<KeyPair> {
         generate(folder, &pair, cancel)?;
     } else if !pair.public.is_file() {
         let line = Program::new("ssh-keygen").args(["-y", "-f"]).arg(&pair.private);
-        let public = checked(line, cancel)?;
+        let public = line.succeed(KEYGEN_LIMIT, cancel)?;
         let fresh = folder.join(".new.pub");
         std::fs::write(&fresh, public)
             .and_then(|()| std::fs::rename(&fresh, &pair.public))
@@ -59,20 +59,10 @@ fn generate(folder: &Path, pair: &KeyPair, cancel: &Cancel) -> Result<()> {
         let _ = std::fs::remove_file(leftover);
     }
     let program = Program::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "allno", "-f"]);
-    checked(program.arg(&private), cancel)?;
+    program.arg(&private).succeed(KEYGEN_LIMIT, cancel)?;
     std::fs::set_permissions(&private, PermissionsExt::from_mode(0o600)).context(cannot)?;
     std::fs::rename(&public, &pair.public).context(cannot)?;
     std::fs::rename(&private, &pair.private).context(cannot)
-}
-
-fn checked(program: Program, cancel: &Cancel) -> Result<String> {
-    let captured = program.capture(KEYGEN_LIMIT, cancel)?;
-    if captured.status.success() {
-        return Ok(captured.stdout);
-    }
-    Err(Error::failed(format!("ssh-keygen {}", ending(captured.status)))
-        .note(format!("command: {}", program.shell_line()))
-        .output(captured.stderr.lines().map(String::from)))
 }
 
 #[cfg(test)]

@@ -90,11 +90,8 @@ pub fn from_tree(session: &Session, path: &Spanned<PathBuf>, spec: &SpecFile) ->
         Program::new("cp")
             .args(["-a", "--reflink=auto", "--no-target-directory"])
             .args([&tree, copy])
-            .capture(Duration::from_secs(900), &session.cancel)
-            .and_then(|captured| match captured.status.success() {
-                true => Ok(()),
-                false => Err(Error::failed("cannot copy the kernel's source").note(captured.stderr)),
-            })?;
+            .succeed(Duration::from_secs(900), &session.cancel)
+            .map_err(|error| error.because_of("cannot copy the kernel's source"))?;
         std::fs::write(copy.join(DATE_FILE), date.to_string()).context(|| "cannot date the source".into())?;
         apply(session, &patches, copy)
     })?;

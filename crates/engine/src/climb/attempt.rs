@@ -1,10 +1,10 @@
 //! One boot of a proof, and what was seen.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use base::{Error, Result};
+use base::{Context, Error, Result};
 use kconfig::Value;
 use machine::expect::{Checking, Outcome, check};
 use machine::{
@@ -76,10 +76,10 @@ impl Attempt<'_> {
         }
         let run = RunFolder::at(self.folder)?;
         let traffic = self.proof.traffic.then(Traffic::open).transpose()?;
-        let scratch =
-            tempfile::tempdir().map_err(|cause| Error::host("no scratch folder").note(cause.to_string()))?;
-        let socket = scratch.path().join("monitor");
-        let launch = self.launch(traffic.as_ref(), self.proof.processor_in.is_some().then_some(&socket))?;
+        let scratch = self.proof.processor_in.is_some().then(tempfile::tempdir).transpose();
+        let scratch = scratch.context(|| "no scratch folder".into())?;
+        let socket = scratch.as_ref().map(|folder| folder.path().join("monitor"));
+        let launch = self.launch(traffic.as_ref(), socket.as_deref())?;
         let port = if launch.wants_port() { Some(ReservedPort::new(None)?) } else { None };
         let program = launch.program(port.as_ref().map(ReservedPort::port))?;
         run.write_plan(&json!({ "proof": self.proof.about, "launch": launch }))?;
@@ -87,8 +87,8 @@ impl Attempt<'_> {
         let forwarded = port.as_ref().map(ReservedPort::port);
         let mut guest = Guest::start(&program, &run.console_log(), &run.qemu_log(), port, None)?;
         let began = Instant::now();
-        let mut seen = match &self.proof.processor_in {
-            Some(function) => self.look_at_processor(&guest, &socket, function)?,
+        let mut seen = match self.proof.processor_in.as_ref().zip(socket.as_deref()) {
+            Some((function, socket)) => self.look_at_processor(&guest, socket, function)?,
             None => {
                 let access = self.access(&run, forwarded);
                 self.look_at_console(&mut guest, access.as_ref(), traffic.as_ref().zip(forwarded), within)?
@@ -132,7 +132,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn launch(&self, traffic: Option<&Traffic>, socket: Option<&PathBuf>) -> Result<Launch> {
+    fn launch(&self, traffic: Option<&Traffic>, socket: Option<&Path>) -> Result<Launch> {
         let proof = self.proof;
         let place = MACHINE_FOLDER.place(proof.machine.get_ref())?;
         let mut machine = Machine::parse(&place.path, &place.text)?;
@@ -142,7 +142,7 @@ impl Attempt<'_> {
             bus,
         });
         let mut extra = proof.extra.clone();
-        extra.extend(socket.into_iter().flat_map(|socket| monitor::arguments(socket)));
+        extra.extend(socket.into_iter().flat_map(monitor::arguments));
         machine.network_device = proof.card.clone().or(machine.network_device);
         let network = match proof.network() {
             true => Network::user(),

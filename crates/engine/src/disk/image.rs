@@ -5,7 +5,7 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::process::{Program, ending};
+use base::process::Program;
 use base::{Cancel, Context, Error, Result, Size};
 use disk::{esp, gpt, grub};
 use machine::ImageFormat;
@@ -140,21 +140,14 @@ fn file_name(format: ImageFormat) -> &'static str {
 
 /// GRUB's core; grub-mkimage makes the same bytes of the same modules.
 fn grub_core(cancel: &Cancel) -> Result<Vec<u8>> {
-    let folder = std::env::temp_dir().join(format!("allno-grub-{}", std::process::id()));
+    let scratch = tempfile::tempdir().context(|| "no scratch folder".into())?;
+    let core = scratch.path().join("core");
     let program = Program::new("grub-mkimage")
         .args(["--format=i386-pc", "--directory", GRUB_FOLDER, "--prefix", GRUB_PREFIX, "--output"])
-        .arg(&folder)
+        .arg(&core)
         .args(GRUB_MODULES);
-    let captured = program.capture(GRUB_LIMIT, cancel);
-    let core = std::fs::read(&folder);
-    let _ = std::fs::remove_file(&folder);
-    let captured = captured?;
-    if !captured.status.success() {
-        return Err(Error::failed(format!("grub-mkimage {}", ending(captured.status)))
-            .note(format!("command: {}", program.shell_line()))
-            .output(captured.stderr.lines().map(String::from)));
-    }
-    core.context(|| "cannot read what grub-mkimage made".into())
+    program.succeed(GRUB_LIMIT, cancel)?;
+    std::fs::read(core).context(|| "cannot read what grub-mkimage made".into())
 }
 
 /// The image as QEMU's own format: from the store, else converted now.
@@ -162,7 +155,7 @@ fn grub_core(cancel: &Cancel) -> Result<Vec<u8>> {
 /// # Errors
 /// qemu-img fails.
 pub fn to_qcow2(session: &Session, raw: &DiskImage) -> Result<DiskImage> {
-    let tool = Program::new("qemu-img").arg("--version").capture(GRUB_LIMIT, &session.cancel)?.stdout;
+    let tool = Program::new("qemu-img").arg("--version").succeed(GRUB_LIMIT, &session.cancel)?;
     let inputs = Inputs::new()
         .with("way of converting", WAY)
         .with("disk", &raw.digest)
@@ -172,11 +165,7 @@ pub fn to_qcow2(session: &Session, raw: &DiskImage) -> Result<DiskImage> {
         let path = tree.join(file_name(ImageFormat::Qcow2));
         // -m 1: one piece after the other, so that they lie in the same order each time.
         let program = Program::new("qemu-img").args(["convert", "-f", "raw", "-O", "qcow2", "-m", "1"]);
-        let captured = program.arg(&raw.path).arg(&path).capture(CONVERT_LIMIT, &session.cancel)?;
-        if !captured.status.success() {
-            return Err(Error::failed(format!("qemu-img {}", ending(captured.status)))
-                .output(captured.stderr.lines().map(String::from)));
-        }
+        program.arg(&raw.path).arg(&path).succeed(CONVERT_LIMIT, &session.cancel)?;
         let bytes = path.metadata().context(|| "no qcow2 image".into())?.len();
         task.end("converted", format!("disk to qcow2   {}", Size(bytes)));
         Ok(())
