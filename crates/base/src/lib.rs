@@ -7,6 +7,7 @@ mod both;
 mod cancel;
 mod error;
 mod event;
+mod file;
 pub mod process;
 mod size;
 
@@ -14,4 +15,5 @@ pub use both::both;
 pub use cancel::Cancel;
 pub use error::{Context, Error, Kind, Result, Snippet};
 pub use event::{Event, Events, Task, Total, Unit};
+pub use file::write_whole;
 pub use size::Size;

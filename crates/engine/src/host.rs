@@ -37,8 +37,7 @@ impl HostFacts {
         let facts = HostFacts { kvm: probe(), tsc_khz };
         // Only a note to save time: without it the next run finds out again.
         if let Ok(text) = serde_json::to_string(&facts) {
-            let scratch = path.with_extension(format!("{}", std::process::id()));
-            let _ = std::fs::write(&scratch, text).and_then(|()| std::fs::rename(&scratch, &path));
+            let _ = base::write_whole(&path, text);
         }
         Ok(facts)
     }

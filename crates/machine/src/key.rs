@@ -43,10 +43,7 @@ pub fn ensure(folder: &Path, cancel: &Cancel) -> Result<KeyPair> {
     } else if !pair.public.is_file() {
         let line = Program::new("ssh-keygen").args(["-y", "-f"]).arg(&pair.private);
         let public = line.succeed(KEYGEN_LIMIT, cancel)?;
-        let fresh = folder.join(".new.pub");
-        std::fs::write(&fresh, public)
-            .and_then(|()| std::fs::rename(&fresh, &pair.public))
-            .context(cannot)?;
+        base::write_whole(&pair.public, public).context(cannot)?;
     }
     Ok(pair)
 }

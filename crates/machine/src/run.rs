@@ -183,10 +183,8 @@ impl RunFolder {
 
     /// Writes a file whole or not at all.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let fresh = self.path.join(format!(".{name}.new"));
-        std::fs::write(&fresh, bytes)
-            .and_then(|()| std::fs::rename(&fresh, self.path.join(name)))
-            .context(|| format!("cannot write {}", self.path.join(name).display()))
+        let path = self.path.join(name);
+        base::write_whole(&path, bytes).context(|| format!("cannot write {}", path.display()))
     }
 }
 

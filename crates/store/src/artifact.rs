@@ -69,10 +69,7 @@ impl Artifact {
     /// `name` is not a plain name; the store cannot be written.
     pub fn keep_note(&self, name: &str, text: &str) -> Result<()> {
         let path = self.note_path(name)?;
-        let fresh = path.with_extension(format!("{}.new", std::process::id()));
-        fs::write(&fresh, text)
-            .and_then(|()| fs::rename(&fresh, &path))
-            .context(|| format!("cannot write {}", path.display()))
+        base::write_whole(&path, text).context(|| format!("cannot write {}", path.display()))
     }
 
     /// What [`Artifact::keep_note`] kept, if it did.

@@ -139,15 +139,7 @@ impl LockFile {
         if fs::read_to_string(&self.path).is_ok_and(|old| old == text) {
             return Ok(());
         }
-        let mut name = self.path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".{}.new", std::process::id()));
-        let new = self.path.with_file_name(name);
-        let written = fs::write(&new, text).and_then(|()| fs::rename(&new, &self.path));
-        if written.is_err() {
-            // The error that is told is the first one.
-            let _ = fs::remove_file(&new);
-        }
-        written.context(|| format!("cannot write {}", self.path.display()))
+        base::write_whole(&self.path, text).context(|| format!("cannot write {}", self.path.display()))
     }
 }
 

@@ -48,10 +48,7 @@ fn write_files<const COUNT: usize>(folder: &Path, files: [(&str, String); COUNT]
     let told = || format!("cannot write the report into {}", folder.display());
     std::fs::create_dir_all(folder).context(told)?;
     for (name, text) in files {
-        let fresh = folder.join(format!(".{name}.new"));
-        std::fs::write(&fresh, text)
-            .and_then(|()| std::fs::rename(&fresh, folder.join(name)))
-            .context(told)?;
+        base::write_whole(&folder.join(name), text).context(told)?;
     }
     Ok(())
 }

@@ -128,10 +128,8 @@ fn keep_newer_half(path: &Path, text: &[u8]) -> Vec<u8> {
     let start =
         text[middle..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| middle + at + 1);
     let kept = text[start..].to_vec();
-    let beside = path.with_extension(format!("new-{}", std::process::id()));
-    if fs::write(&beside, &kept).and_then(|()| fs::rename(&beside, path)).is_err() {
-        let _ = fs::remove_file(&beside);
-    }
+    // Only a cache: unwritten, it stays as long as it was.
+    let _ = base::write_whole(path, &kept);
     kept
 }
 
