@@ -3,6 +3,7 @@
 //!     cargo run --release -p bench -- first-line    # QEMU's start to init's first line, against Debian's cloud kernel
 //!     cargo run --release -p bench -- edit          # an edit of /init to its assertion, against QEMU by hand
 //!     cargo run --release -p bench -- overhead      # allno build against make on the same configuration
+//!     cargo run --release -p bench -- prove         # an option of a rung taken away and booted, against make and one boot
 //!     cargo run --release -p bench -- kconfig       # allno conf against the kernel's conf, time and memory
 //!     cargo run --release -p bench -- initramfs     # allno initramfs against 3cpio, GNU cpio and the compressors
 //!     cargo run --release -p bench -- reproducible  # the whole node built twice from nothing, compared by cmp
@@ -16,6 +17,7 @@ mod first_line;
 mod initramfs;
 mod kconfig;
 mod overhead;
+mod prove;
 mod reproducible;
 mod rival;
 
@@ -53,6 +55,12 @@ enum Figure {
         /// Alternating pairs
         #[arg(long, default_value_t = 1)]
         pairs: usize,
+    },
+    /// allno climb --prove on a rung, against make in one object tree and a boot by hand for each of its options
+    Prove {
+        /// The rung
+        #[arg(default_value = "programs")]
+        rung: String,
     },
     /// allno conf --olddefconfig on the node's configuration, against the conf of the same tree
     Kconfig {
@@ -96,6 +104,7 @@ fn main() -> ExitCode {
             Figure::FirstLine { pairs } => first_line::measure(&allno, pairs),
             Figure::Edit { pairs } => edit::measure(&allno, pairs),
             Figure::Overhead { pairs } => overhead::measure(&allno, pairs),
+            Figure::Prove { rung } => prove::measure(&allno, &rung),
             Figure::Kconfig { pairs } => kconfig::measure(&allno, pairs),
             Figure::Initramfs { pairs, cache } => initramfs::measure(&allno, pairs, &cache),
             Figure::Reproducible => reproducible::measure(&allno),

@@ -13,10 +13,8 @@ const LIMIT: Duration = Duration::from_secs(4 * 3600);
 
 pub fn measure(allno: &Path, pairs: usize) -> Result<()> {
     let folder = tempfile::tempdir().context(|| "no scratch folder".into())?;
-    let first = built(allno, folder.path())?;
-    let config = PathBuf::from(text(&first, "config")?);
-    // artifacts/kernel-…/tree/config
-    let store = config.ancestors().nth(4).ok_or_else(|| Error::failed("the store is not where it was"))?;
+    let config = built_config(allno, folder.path())?;
+    let store = store_of(&config)?;
     let source = kernel_source(store)?;
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for pair in 1..=pairs {
@@ -37,6 +35,21 @@ pub fn measure(allno: &Path, pairs: usize) -> Result<()> {
     println!("  make          {}", shown(&bare));
     println!("  ratio         {:.4}", ratio(&ours, &bare));
     Ok(())
+}
+
+/// The configuration of the node's kernel, which `allno build` in `folder` made.
+fn built_config(allno: &Path, folder: &Path) -> Result<PathBuf> {
+    Ok(PathBuf::from(text(&built(allno, folder)?, "config")?))
+}
+
+/// The store that keeps a kernel's configuration as artifacts/kernel-…/tree/config.
+fn store_of(config: &Path) -> Result<&Path> {
+    config.ancestors().nth(4).ok_or_else(|| Error::failed("the store is not where it was"))
+}
+
+/// The store that `allno build` in `folder` has just filled.
+pub fn built_store(allno: &Path, folder: &Path) -> Result<PathBuf> {
+    Ok(store_of(&built_config(allno, folder)?)?.to_path_buf())
 }
 
 fn run(program: Program) -> Result<()> {
@@ -60,7 +73,7 @@ pub fn kernel_source(store: &Path) -> Result<PathBuf> {
 }
 
 /// A store with everything but kernels and object trees, hard-linked.
-fn copy_without_kernel(store: &Path, fresh: &Path) -> Result<()> {
+pub fn copy_without_kernel(store: &Path, fresh: &Path) -> Result<()> {
     let link = |from: &Path, to: &Path| run(Program::new("cp").arg("-al").arg(from).arg(to));
     link(&store.join("sources"), &fresh.join("sources"))?;
     std::fs::create_dir(fresh.join("artifacts")).context(|| "cannot make a folder".into())?;
@@ -80,12 +93,12 @@ fn copy_without_kernel(store: &Path, fresh: &Path) -> Result<()> {
 }
 
 /// What a person would type: copy the .config, olddefconfig, make.
-fn make(source: &Path, objects: &Path, config: &Path) -> Result<Duration> {
+pub fn make(source: &Path, objects: &Path, config: &Path) -> Result<Duration> {
     std::fs::copy(config, objects.join(".config")).context(|| "cannot copy the .config".into())?;
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let make = |targets: &[&str]| {
         let output = format!("O={}", objects.display());
-        run(Program::new("make").arg("-C").arg(source).args([output.as_str(), "ARCH=x86_64"]).args(targets))
+        run(Program::new("make").arg("-C").arg(source).args([output.as_str(), "ARCH=x86"]).args(targets))
     };
     let began = Instant::now();
     make(&["olddefconfig"])?;
