@@ -57,6 +57,10 @@ fn make(root: &Path, wishes: &[Wish]) -> Vec<Vec<u8>> {
     for (parts, thing, mode, mtime) in wishes {
         let name = parts.join(&b'/');
         let path = root.join(OsStr::from_bytes(&name));
+        // find(1) lists no name that goes through a symbolic link, and we rightly refuse one.
+        if path.ancestors().skip(1).take_while(|it| *it != root).any(Path::is_symlink) {
+            continue;
+        }
         let outcome = match thing {
             Thing::Directory => fs::create_dir(&path),
             Thing::File(_) if path.symlink_metadata().is_ok() => continue,
