@@ -1,6 +1,7 @@
 //! The one place that starts programs. Every child runs in a process group of its own, has a deadline,
 //! and dies with us: on Ctrl-C we kill its group, and when we are killed ourselves a watchdog does.
 
+mod lines;
 mod watchdog;
 
 use std::ffi::{OsStr, OsString};
@@ -17,11 +18,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::{Cancel, Context, Error, Result};
+use lines::Lines;
 
 /// How many of a failed program's last lines its error shows.
 pub const LAST_LINES: usize = 20;
-/// Longest line kept for an error or a callback, in bytes; the log keeps all.
-const LINE_LIMIT: usize = 4096;
 /// How often a wait looks at the cancel flag.
 const CANCEL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -481,45 +481,6 @@ fn wait_for(watched: &mut [PollFd<'_>], deadline: Instant) -> Result<()> {
     match poll(watched, Some(&timeout)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(cause) => Err(std::io::Error::from(cause)).context(|| "cannot wait for a child's output".into()),
-    }
-}
-
-/// Splits a stream into lines, keeps the last ones, and copies all to the log.
-struct Lines<'a> {
-    log: File,
-    partial: Vec<u8>,
-    last: std::collections::VecDeque<String>,
-    on_line: &'a mut dyn FnMut(&str),
-}
-
-impl<'a> Lines<'a> {
-    fn new(log: File, on_line: &'a mut dyn FnMut(&str)) -> Lines<'a> {
-        Lines { log, partial: Vec::new(), last: Default::default(), on_line }
-    }
-
-    fn take(&mut self, bytes: &[u8]) -> Result<()> {
-        self.log.write_all(bytes).context(|| "cannot write a build log".into())?;
-        for &byte in bytes {
-            if byte == b'\n' {
-                self.finish();
-            } else if self.partial.len() < LINE_LIMIT {
-                self.partial.push(byte);
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self) {
-        if self.partial.is_empty() {
-            return;
-        }
-        let line = String::from_utf8_lossy(&self.partial).trim_end_matches('\r').to_string();
-        self.partial.clear();
-        (self.on_line)(&line);
-        if self.last.len() == LAST_LINES {
-            self.last.pop_front();
-        }
-        self.last.push_back(line);
     }
 }
 
