@@ -82,6 +82,8 @@ impl Proof {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Below {
+    /// All that the proof expects: the rung must not lose what the machine could do before.
+    Passes,
     /// Not one byte on the console. It counts only because the same machine spoke with the rung.
     Silence,
     /// A line that this regular expression matches: of the console, or, where the kernel is not even booted because of
@@ -103,8 +105,9 @@ impl TryFrom<String> for Expression {
     }
 }
 
-/// The word for [`Below::Silence`].
+/// The words for [`Below::Silence`] and [`Below::Passes`].
 const SILENCE: &str = "silence";
+const PASSES: &str = "passes";
 
 impl TryFrom<String> for Below {
     type Error = String;
@@ -112,6 +115,9 @@ impl TryFrom<String> for Below {
     fn try_from(text: String) -> Result<Below, String> {
         if text == SILENCE {
             return Ok(Below::Silence);
+        }
+        if text == PASSES {
+            return Ok(Below::Passes);
         }
         Pattern::regex(&text).map_err(|error| error.to_string())?;
         Ok(Below::Line(text))

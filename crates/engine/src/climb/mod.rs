@@ -269,19 +269,20 @@ fn patience(passed: &Seen) -> Duration {
 
 /// What both boots together say.
 fn verdict(proof: &Proof, with: Seen, lower: Option<(Seen, &Below)>) -> ProofRecord {
-    let (before, fails_below) = match lower {
+    let (before, holds_below) = match lower {
         None => (Vec::new(), proof.below.is_none()),
         Some((seen, expected)) => {
             let as_expected = match expected {
-                Below::Silence => seen.silent && !with.silent,
-                Below::Line(_) => seen.below.is_some(),
+                Below::Passes => seen.passed,
+                Below::Silence => !seen.passed && seen.silent && !with.silent,
+                Below::Line(_) => !seen.passed && seen.below.is_some(),
             };
             let line = match &seen.below {
                 _ if seen.passed => vec!["the rung below shows all of it, too".to_string()],
                 Some(line) => vec![line.clone()],
                 None => seen.evidence(),
             };
-            (line, as_expected && !seen.passed)
+            (line, as_expected)
         }
     };
     ProofRecord {
@@ -290,7 +291,7 @@ fn verdict(proof: &Proof, with: Seen, lower: Option<(Seen, &Below)>) -> ProofRec
         before,
         after: with.lines,
         init_ms: with.init_ms,
-        proved: with.passed && fails_below,
+        proved: with.passed && holds_below,
     }
 }
 
