@@ -1,7 +1,7 @@
 //! One boot of a proof, and what was seen.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use base::{Context, Error, Result};
@@ -62,52 +62,64 @@ pub(super) struct Seen {
     pub took: Duration,
 }
 
-impl Attempt<'_> {
+/// A boot that has begun.
+pub(super) enum Boot<'a> {
+    /// It did not: the kernel is not one to boot.
+    Refused(Seen),
+    /// It runs.
+    Running(Box<Running<'a>>),
+}
+
+/// A machine that runs.
+pub(super) struct Running<'a> {
+    attempt: Attempt<'a>,
+    size: u64,
+    run: RunFolder,
+    traffic: Option<Traffic>,
+    /// The monitor's socket, and the folder it lies in.
+    monitor: Option<(PathBuf, tempfile::TempDir)>,
+    /// The port that leads to the guest's.
+    port: Option<u16>,
+    line: String,
+    guest: Guest,
+    began: Instant,
+}
+
+impl<'a> Attempt<'a> {
     /// Boots and looks. `within`: the longest any expectation may wait, if it is less than its own.
     ///
     /// # Errors
     /// QEMU does not start, or the run was stopped; not that an expectation failed.
-    pub fn run(&self, within: Option<Duration>) -> Result<Seen> {
-        let session = self.workshop.session;
+    pub fn run(self, within: Option<Duration>) -> Result<Seen> {
+        self.start()?.finish(within)
+    }
+
+    /// Starts the machine; nobody looks yet.
+    ///
+    /// # Errors
+    /// QEMU does not start.
+    pub fn start(self) -> Result<Boot<'a>> {
         let size = file_bytes(&self.kernel.bz_image)?;
         if let Some(refusal) = self.refusal(size)? {
             let below = self.below().filter(|pattern| pattern.matches(&refusal)).map(|_| refusal.clone());
-            return Ok(Seen { below, ..Seen::of(false, vec![refusal]) });
+            return Ok(Boot::Refused(Seen { below, ..Seen::of(false, vec![refusal]) }));
         }
         let run = RunFolder::at(self.folder)?;
         let traffic = self.proof.traffic.then(Traffic::open).transpose()?;
-        let scratch = self.proof.processor_in.is_some().then(tempfile::tempdir).transpose();
-        let scratch = scratch.context(|| "no scratch folder".into())?;
-        let socket = scratch.as_ref().map(|folder| folder.path().join("monitor"));
-        let launch = self.launch(traffic.as_ref(), socket.as_deref())?;
-        let port = if launch.wants_port() { Some(ReservedPort::new(None)?) } else { None };
-        let program = launch.program(port.as_ref().map(ReservedPort::port))?;
+        let monitor = self.proof.processor_in.is_some().then(tempfile::tempdir).transpose();
+        let monitor = monitor.context(|| "no scratch folder".into())?;
+        let monitor = monitor.map(|folder| (folder.path().join("monitor"), folder));
+        let launch = self.launch(traffic.as_ref(), monitor.as_ref().map(|(socket, _)| socket.as_path()))?;
+        let reserved = if launch.wants_port() { Some(ReservedPort::new(None)?) } else { None };
+        let port = reserved.as_ref().map(ReservedPort::port);
+        let program = launch.program(port)?;
         run.write_plan(&json!({ "proof": self.proof.about, "launch": launch }))?;
-        run.write_line(&program.shell_line())?;
-        let forwarded = port.as_ref().map(ReservedPort::port);
-        let mut guest = Guest::start(&program, &run.console_log(), &run.qemu_log(), port, None)?;
+        let line = program.shell_line();
+        run.write_line(&line)?;
+        let guest = Guest::start(&program, &run.console_log(), &run.qemu_log(), reserved, None)?;
         let began = Instant::now();
-        let mut seen = match self.proof.processor_in.as_ref().zip(socket.as_deref()) {
-            Some((function, socket)) => self.look_at_processor(&guest, socket, function)?,
-            None => {
-                let access = self.access(&run, forwarded);
-                self.look_at_console(&mut guest, access.as_ref(), traffic.as_ref().zip(forwarded), within)?
-            }
-        };
-        session.cancel.check()?;
-        if let Some(most) = self.proof.bzimage_at_most.filter(|_| seen.passed) {
-            seen.lines.insert(0, format!("the bzImage has {size} bytes, at most {most}"));
-        }
-        self.complete(&mut seen, &guest);
-        seen.took = began.elapsed();
-        // A QEMU that refuses its arguments is no kernel that fails.
-        let stderr = guest.stderr_lines();
-        guest.stop();
-        if seen.silent && !seen.passed && !stderr.is_empty() {
-            return Err(Error::failed("QEMU did not start").output(stderr).note(program.shell_line()));
-        }
-        run.finish(&json!({ "passed": seen.passed, "evidence": seen.lines }))?;
-        Ok(seen)
+        let running = Running { attempt: self, size, run, traffic, monitor, port, line, guest, began };
+        Ok(Boot::Running(Box::new(running)))
     }
 
     /// Why this kernel fails the proof before it is booted, if it does.
@@ -275,6 +287,59 @@ impl Attempt<'_> {
             let last = console.last_lines(EVIDENCE_LINES);
             seen.lines.extend(last.into_iter().map(|line| format!("| {line}")));
         }
+    }
+}
+
+impl Boot<'_> {
+    /// Whether the console has the line that the rung below shows.
+    pub fn says_below(&self) -> bool {
+        match self {
+            Boot::Refused(seen) => seen.below.is_some(),
+            Boot::Running(running) => {
+                let Running { attempt, guest, .. } = running.as_ref();
+                attempt.below().is_some_and(|pattern| attempt.find(guest, &pattern).is_some())
+            }
+        }
+    }
+
+    /// Looks whether all comes that the proof expects, and ends the machine. `within`: the longest any expectation may wait, if
+    /// it is less than its own.
+    ///
+    /// # Errors
+    /// QEMU did not start, or the run was stopped; not that an expectation failed.
+    pub fn finish(self, within: Option<Duration>) -> Result<Seen> {
+        match self {
+            Boot::Refused(seen) => Ok(seen),
+            Boot::Running(running) => running.finish(within),
+        }
+    }
+}
+
+impl Running<'_> {
+    fn finish(mut self, within: Option<Duration>) -> Result<Seen> {
+        let attempt = self.attempt;
+        let mut seen = match attempt.proof.processor_in.as_ref().zip(self.monitor.as_ref()) {
+            Some((function, (socket, _))) => attempt.look_at_processor(&self.guest, socket, function)?,
+            None => {
+                let access = attempt.access(&self.run, self.port);
+                let traffic = self.traffic.as_ref().zip(self.port);
+                attempt.look_at_console(&mut self.guest, access.as_ref(), traffic, within)?
+            }
+        };
+        attempt.workshop.session.cancel.check()?;
+        if let Some(most) = attempt.proof.bzimage_at_most.filter(|_| seen.passed) {
+            seen.lines.insert(0, format!("the bzImage has {} bytes, at most {most}", self.size));
+        }
+        attempt.complete(&mut seen, &self.guest);
+        seen.took = self.began.elapsed();
+        // A QEMU that refuses its arguments is no kernel that fails.
+        let stderr = self.guest.stderr_lines();
+        self.guest.stop();
+        if seen.silent && !seen.passed && !stderr.is_empty() {
+            return Err(Error::failed("QEMU did not start").output(stderr).note(self.line));
+        }
+        self.run.finish(&json!({ "passed": seen.passed, "evidence": seen.lines }))?;
+        Ok(seen)
     }
 }
 

@@ -31,7 +31,8 @@ use attempt::{Attempt, Seen};
 pub use record::{OptionRecord, ProofRecord, Record};
 use user_space::UserSpace;
 
-/// A boot that is to fail gets as long as the one that passed took, as much again this many times …
+/// A boot that is to fail gets as long as the one that passed took and, where it has not shown yet what was foreseen, as much again
+/// this many times …
 const PATIENCE: u32 = 2;
 /// … but no more than this on top, as long boots differ little among themselves …
 const MOST_PATIENCE: Duration = Duration::from_secs(30);
@@ -158,22 +159,27 @@ impl Climber<'_> {
         kernel: &Kernel,
         below: Option<&Kernel>,
     ) -> Result<ProofRecord> {
-        let name = |which: &str| self.run_name(position, index, which);
-        // The rung itself first: its time says how long the one below deserves.
-        let with = self.boot(proof, position, kernel, &name("with"), Usual)?;
+        let setting = |which: &str, user_space| {
+            self.setting(position, &self.run_name(position, index, which), user_space)
+        };
+        let upper = setting("with", self.user_space(proof, kernel)?)?;
         let lower = match (below, &proof.below) {
-            (Some(below), Some(expected)) => {
-                let within = patience(&with);
-                // A rung that adds no option is proved by its user space: the same kernel, with that of the rung below.
-                let how = match below.digest == kernel.digest {
-                    true => Lower { within, user_space: Box::new(self.user_space_below(position, kernel)?) },
-                    false => Shorter(within),
-                };
-                Some((self.boot(proof, position, below, &name("below"), how)?, expected))
+            // A rung that adds no option is proved by its user space: the same kernel, with that of the rung below.
+            (Some(below), Some(_)) if below.digest == kernel.digest => {
+                Some((below, setting("below", self.user_space_below(position, kernel)?)?))
             }
+            (Some(below), Some(_)) => Some((below, setting("below", self.user_space(proof, below)?)?)),
             _ => None,
         };
-        Ok(verdict(proof, with, lower))
+        // Both at once. The time of the one that passes says how long the other deserves.
+        let lower = lower.as_ref().map(|(below, setting)| self.attempt(proof, below, setting).start());
+        let lower = lower.transpose()?;
+        let with = self.attempt(proof, kernel, &upper).run(None)?;
+        let lower = lower.map(|boot| {
+            let within = patience(&with, boot.says_below());
+            boot.finish(Some(within))
+        });
+        Ok(verdict(proof, with, lower.transpose()?))
     }
 
     /// The run directory of a boot: the rung, which of its proofs, and what is tried.
@@ -181,31 +187,40 @@ impl Climber<'_> {
         format!("{}-{}-{which}", self.ladder.steps[position].rung.name, index + 1)
     }
 
-    /// Boots one proof of the rung at `position` on `kernel`, in the run directory of this `name`.
-    fn boot(&self, proof: &Proof, position: usize, kernel: &Kernel, name: &str, how: How) -> Result<Seen> {
-        let base = self.base(proof)?;
-        let own = || UserSpace::of(&self.workshop, proof, base.as_deref(), kernel);
-        let (within, user_space) = match how {
-            Usual => (None, own()?),
-            Shorter(within) => (Some(within), own()?),
-            Lower { within, user_space } => (Some(within), *user_space),
-        };
-        let attempt = Attempt {
-            workshop: &self.workshop,
-            proof,
-            kernel,
-            user_space: &user_space,
-            words: &append_words(&self.ladder.steps[position].names)?,
-            folder: &self.folder.join(name),
-        };
-        attempt.run(within)
+    /// Boots one proof of the rung at `position` on `kernel`, in the run directory of this `name`. `within`: the longest any
+    /// expectation may wait, if it is less than its own.
+    fn boot(
+        &self,
+        proof: &Proof,
+        position: usize,
+        kernel: &Kernel,
+        name: &str,
+        within: Option<Duration>,
+    ) -> Result<Seen> {
+        let setting = self.setting(position, name, self.user_space(proof, kernel)?)?;
+        self.attempt(proof, kernel, &setting).run(within)
+    }
+
+    fn setting(&self, position: usize, name: &str, user_space: UserSpace) -> Result<Setting> {
+        let words = append_words(&self.ladder.steps[position].names)?;
+        Ok(Setting { user_space, words, folder: self.folder.join(name) })
+    }
+
+    fn attempt<'a>(&'a self, proof: &'a Proof, kernel: &'a Kernel, setting: &'a Setting) -> Attempt<'a> {
+        let Setting { user_space, words, folder } = setting;
+        Attempt { workshop: &self.workshop, proof, kernel, user_space, words, folder }
+    }
+
+    /// What the proof's machine is given.
+    fn user_space(&self, proof: &Proof, kernel: &Kernel) -> Result<UserSpace> {
+        UserSpace::of(&self.workshop, proof, self.base(proof)?.as_deref(), kernel)
     }
 
     /// The user space of the rung below.
     fn user_space_below(&self, position: usize, kernel: &Kernel) -> Result<UserSpace> {
         let lower = position.checked_sub(1).and_then(|below| self.ladder.steps[below].rung.proof.last());
         let lower = lower.ok_or_else(|| Error::failed("nothing stands below the lowest rung"))?;
-        UserSpace::of(&self.workshop, lower, self.base(lower)?.as_deref(), kernel)
+        self.user_space(lower, kernel)
     }
 
     /// The distribution's root file system, where the proof has one.
@@ -247,31 +262,30 @@ impl Climber<'_> {
     }
 }
 
-/// How a proof is booted.
-enum How {
-    /// As it stands.
-    Usual,
-    /// With this long for each expectation at most.
-    Shorter(Duration),
-    /// The same with another user space.
-    Lower { within: Duration, user_space: Box<UserSpace> },
+/// What stands around a boot.
+struct Setting {
+    user_space: UserSpace,
+    words: Vec<String>,
+    folder: PathBuf,
 }
-use How::{Lower, Shorter, Usual};
 
 fn file_bytes(path: &Path) -> Result<u64> {
     path.metadata().map(|it| it.len()).context(|| format!("cannot read {}", path.display()))
 }
 
-/// How long a boot that is to fail deserves, by one that passed.
-fn patience(passed: &Seen) -> Duration {
-    passed.took + (passed.took * PATIENCE).min(MOST_PATIENCE) + GRACE
+/// How long a boot that is to fail deserves, by one that passed on the same machine. `said`: it has shown already what it was
+/// foreseen to show.
+fn patience(passed: &Seen, said: bool) -> Duration {
+    let more = if said { Duration::ZERO } else { (passed.took * PATIENCE).min(MOST_PATIENCE) };
+    passed.took + more + GRACE
 }
 
 /// What both boots together say.
-fn verdict(proof: &Proof, with: Seen, lower: Option<(Seen, &Below)>) -> ProofRecord {
-    let (before, holds_below) = match lower {
-        None => (Vec::new(), proof.below.is_none()),
-        Some((seen, expected)) => {
+fn verdict(proof: &Proof, with: Seen, lower: Option<Seen>) -> ProofRecord {
+    let (before, holds_below) = match (lower, &proof.below) {
+        (None, expected) => (Vec::new(), expected.is_none()),
+        (Some(_), None) => (Vec::new(), false),
+        (Some(seen), Some(expected)) => {
             let as_expected = match expected {
                 Below::Passes => seen.passed,
                 Below::Silence => !seen.passed && seen.silent && !with.silent,

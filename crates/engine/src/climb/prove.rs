@@ -8,7 +8,7 @@ use kconfig::{DotConfig, Value};
 use serde::{Deserialize, Serialize};
 
 use super::attempt::Seen;
-use super::{Climber, How, Part, patience};
+use super::{Climber, Part, patience};
 use crate::build::Kernel;
 use crate::rung::{Request, Requests};
 use crate::session::Session;
@@ -118,7 +118,7 @@ impl Climber<'_> {
         let mut all = Vec::new();
         for (index, proof) in rung.proof.iter().enumerate() {
             let name = self.run_name(position, index, "with");
-            let seen = self.boot(proof, position, kernel, &name, How::Usual)?;
+            let seen = self.boot(proof, position, kernel, &name, None)?;
             if !seen.passed {
                 return Err(Error::failed(format!(
                     "the rung \"{}\" is not proved with all its options",
@@ -173,7 +173,7 @@ impl Climber<'_> {
         let began = Instant::now();
         for (index, (proof, with)) in rung.proof.iter().zip(&plan.passed).enumerate() {
             let name = self.run_name(plan.position, index, &format!("without-{option}"));
-            let seen = self.boot(proof, plan.position, kernel, &name, How::Shorter(patience(with)))?;
+            let seen = self.boot(proof, plan.position, kernel, &name, Some(patience(with, false)))?;
             if seen.passed {
                 continue;
             }
