@@ -63,6 +63,9 @@ pub struct Proof {
     /// What no line of the console may match once all is seen, as a regular expression.
     #[serde(default)]
     pub never: Option<Expression>,
+    /// Lines that may match `never` all the same.
+    #[serde(default)]
+    pub except: Option<Expression>,
     /// Instead of `expect`: the kernel function the processor must stand in or below.
     #[serde(default)]
     pub processor_in: Option<String>,

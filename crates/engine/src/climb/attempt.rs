@@ -238,13 +238,26 @@ impl<'a> Attempt<'a> {
             }
         }
         if let Some(Expression(never)) = &self.proof.never {
-            let pattern = Pattern::regex(never)?;
-            if let Some(line) = self.find(guest, &pattern) {
-                return Ok(Seen::of(false, vec![format!("the console says: {}", line.line)]));
+            if let Some(line) = self.complaint(guest)? {
+                return Ok(Seen::of(false, vec![format!("the console says: {line}")]));
             }
             lines.push(format!("no line of the console matches /{never}/"));
         }
         Ok(Seen::of(true, lines))
+    }
+
+    /// The first line of the console so far that the proof's `never` matches, and its `except` does not.
+    fn complaint(&self, guest: &Guest) -> Result<Option<String>> {
+        let regex = |expression: &Option<Expression>| {
+            expression.as_ref().map(|Expression(text)| Pattern::regex(text)).transpose()
+        };
+        let (never, except) = (regex(&self.proof.never)?, regex(&self.proof.except)?);
+        let matches =
+            |pattern: &Option<Pattern>, line: &str| pattern.as_ref().is_some_and(|it| it.matches(line));
+        let text = guest.console().text_from(Cursor::default());
+        let text = String::from_utf8_lossy(&text);
+        let found = text.lines().find(|line| matches(&never, line) && !matches(&except, line));
+        Ok(found.map(|line| line.trim_end().to_string()))
     }
 
     /// The first line of the console so far that matches.
