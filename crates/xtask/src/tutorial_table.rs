@@ -65,8 +65,7 @@ pub fn run(options: &Options, cancel: &Cancel) -> Result<bool> {
 
 fn reach(options: &Options, spec: &str, cancel: &Cancel) -> Result<Reached> {
     let spec = Path::new("examples").join(spec).with_extension("toml");
-    let mut allno =
-        Program::new(&options.allno).args(["climb", "--own-kernel", "--json", "--spec"]).arg(&spec);
+    let mut allno = Program::new(&options.allno).args(["climb", "--own-kernel", "--json"]).arg(&spec);
     for (name, rung) in [("--from", &options.from), ("--to", &options.to)] {
         if let Some(rung) = rung {
             allno = allno.args([name, rung]);
@@ -75,7 +74,7 @@ fn reach(options: &Options, spec: &str, cancel: &Cancel) -> Result<Reached> {
     println!("{}", allno.shell_line());
     let captured = allno.capture(LIMIT, cancel)?;
     if !captured.status.success() {
-        return Err(Error::failed(format!("allno climb --own-kernel --spec {} failed", spec.display()))
+        return Err(Error::failed(format!("allno climb --own-kernel {} failed", spec.display()))
             .output(captured.stderr.lines().map(String::from)));
     }
     serde_json::from_str(&captured.stdout)
