@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::{Context, Error, Result, Size, Snippet};
+use base::{Context, Error, Result, Size, Snippet, Task};
 use kconfig::{Assignment, Value};
 
 use crate::boot::RUNS;
@@ -171,6 +171,7 @@ impl Climber<'_> {
             (Some(below), Some(_)) => Some((below, setting("below", self.user_space(proof, below)?)?)),
             _ => None,
         };
+        let _booting = self.booting(position, proof, "the rung and the one below");
         // Both at once. The time of the one that passes says how long the other deserves.
         let lower = lower.as_ref().map(|(below, setting)| self.attempt(proof, below, setting).start());
         let lower = lower.transpose()?;
@@ -187,18 +188,27 @@ impl Climber<'_> {
         format!("{}-{}-{which}", self.ladder.steps[position].rung.name, index + 1)
     }
 
-    /// Boots one proof of the rung at `position` on `kernel`, in the run directory of this `name`. `within`: the longest any
+    /// Boots one proof of the rung at `position` on `kernel`, in the run directory of this name; `what` is for the
+    /// person who waits. `within`: the longest any
     /// expectation may wait, if it is less than its own.
     fn boot(
         &self,
         proof: &Proof,
         position: usize,
         kernel: &Kernel,
-        name: &str,
+        (name, what): (&str, &str),
         within: Option<Duration>,
     ) -> Result<Seen> {
         let setting = self.setting(position, name, self.user_space(proof, kernel)?)?;
+        let _booting = self.booting(position, proof, what);
         self.attempt(proof, kernel, &setting).run(within)
+    }
+
+    /// A bar while a person waits for machines: which rung on which.
+    fn booting(&self, position: usize, proof: &Proof, which: &str) -> Task {
+        let rung = &self.ladder.steps[position].rung.name;
+        let machine = proof.machine.get_ref();
+        self.workshop.session.events.task("booting", format!("{rung} on {machine}   {which}"))
     }
 
     fn setting(&self, position: usize, name: &str, user_space: UserSpace) -> Result<Setting> {

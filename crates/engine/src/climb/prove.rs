@@ -118,7 +118,7 @@ impl Climber<'_> {
         let mut all = Vec::new();
         for (index, proof) in rung.proof.iter().enumerate() {
             let name = self.run_name(position, index, "with");
-            let seen = self.boot(proof, position, kernel, &name, None)?;
+            let seen = self.boot(proof, position, kernel, (&name, "with all its options"), None)?;
             if !seen.passed {
                 return Err(Error::failed(format!(
                     "the rung \"{}\" is not proved with all its options",
@@ -173,7 +173,9 @@ impl Climber<'_> {
         let began = Instant::now();
         for (index, (proof, with)) in rung.proof.iter().zip(&plan.passed).enumerate() {
             let name = self.run_name(plan.position, index, &format!("without-{option}"));
-            let seen = self.boot(proof, plan.position, kernel, &name, Some(patience(with, false)))?;
+            let what = format!("without {option}");
+            let within = Some(patience(with, false));
+            let seen = self.boot(proof, plan.position, kernel, (&name, &what), within)?;
             if seen.passed {
                 continue;
             }

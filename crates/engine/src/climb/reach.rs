@@ -111,7 +111,7 @@ impl Climber<'_> {
             // Of any kernel it is asked what it does, not what it leaves out.
             let proof = Proof { off: Vec::new(), bzimage_at_most: None, ..proof.clone() };
             let name = self.run_name(position, index, "own");
-            let seen = self.boot(&proof, position, kernel, &name, Some(PATIENCE))?;
+            let seen = self.boot(&proof, position, kernel, (&name, "this kernel"), Some(PATIENCE))?;
             proofs.push(Tried {
                 about: proof.about.clone(),
                 machine: proof.machine.get_ref().clone(),
