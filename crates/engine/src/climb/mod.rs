@@ -171,7 +171,8 @@ impl Climber<'_> {
             (Some(below), Some(_)) => Some((below, setting("below", self.user_space(proof, below)?)?)),
             _ => None,
         };
-        let _booting = self.booting(position, proof, "the rung and the one below");
+        let both = if lower.is_some() { "the rung and the one below" } else { "the rung" };
+        let _booting = self.booting(position, proof, both);
         // Both at once. The time of the one that passes says how long the other deserves.
         let lower = lower.as_ref().map(|(below, setting)| self.attempt(proof, below, setting).start());
         let lower = lower.transpose()?;
@@ -188,9 +189,8 @@ impl Climber<'_> {
         format!("{}-{}-{which}", self.ladder.steps[position].rung.name, index + 1)
     }
 
-    /// Boots one proof of the rung at `position` on `kernel`, in the run directory of this name; `what` is for the
-    /// person who waits. `within`: the longest any
-    /// expectation may wait, if it is less than its own.
+    /// Boots one proof of the rung at `position` on `kernel`, in the run directory of this name; `what` is for the person
+    /// who waits. `within`: the longest any expectation may wait, if it is less than its own.
     fn boot(
         &self,
         proof: &Proof,
