@@ -148,7 +148,7 @@ pub struct Climb {
     /// Boot the spec's own kernel in the place of every rung's: how far does it get?
     #[arg(long, conflicts_with_all = ["prove", "records", "report"])]
     pub own_kernel: bool,
-    /// Write the report into this folder: index.html, report.md and climb.json; with --prove prove.md and prove.json
+    /// Write the report into this folder: index.html, report.md and climb.json; with --prove prove.md and prove.json, where verdicts on other rungs stay
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub report: Option<PathBuf>,
     /// Boot nothing: write the report of an earlier climb, from its climb.json

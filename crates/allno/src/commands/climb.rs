@@ -70,13 +70,17 @@ fn prove_options(context: &Context, arguments: &Climb, rung: &str) -> Result<Ans
         to: named.or_else(|| arguments.to.clone()),
     };
     let events = &session.events;
-    let verdicts = prove::prove(&session, &spec, &part, |verdict| {
+    let on_verdict = |verdict: &prove::Verdict| {
         events.line(verdict.finding.word(), format!("{}   {}", verdict.option, verdict.rung));
         verdict.evidence.iter().for_each(|line| events.line("", line.clone()));
-        Ok(())
-    })?;
+    };
+    let report = |verdicts: &[prove::Verdict]| match &arguments.report {
+        Some(folder) => report::write_verdicts(folder, verdicts).map(drop),
+        None => Ok(()),
+    };
+    let verdicts = prove::prove(&session, &spec, &part, on_verdict, report)?;
     if let Some(folder) = &arguments.report {
-        events.line("report", report::write_verdicts(folder, &verdicts)?.display().to_string());
+        events.line("report", folder.join("prove.md").display().to_string());
     }
     Answer::new(context.global, &verdicts, || format!("{}\n", prove::count(&verdicts)))
 }

@@ -81,7 +81,7 @@ struct Plan<'a> {
     passed: Vec<Seen>,
 }
 
-/// Takes each option of the rungs of `part` away in turn, and tells `on_verdict` of each.
+/// Takes each option of the rungs of `part` away in turn; tells `on_verdict` of each, and `on_rung` of all so far when a rung is done.
 ///
 /// # Errors
 /// As [`super::climb`]; a rung that is not proved even with all its options.
@@ -89,7 +89,8 @@ pub fn prove(
     session: &Session,
     spec: &SpecFile,
     part: &Part,
-    mut on_verdict: impl FnMut(&Verdict) -> Result<()>,
+    mut on_verdict: impl FnMut(&Verdict),
+    mut on_rung: impl FnMut(&[Verdict]) -> Result<()>,
 ) -> Result<Vec<Verdict>> {
     let (climber, range) = Climber::open(session, spec, part)?;
     let mut verdicts = Vec::new();
@@ -104,9 +105,10 @@ pub fn prove(
         for &index in &added.new {
             session.cancel.check()?;
             let verdict = climber.judge(&plan, requests[index])?;
-            on_verdict(&verdict)?;
+            on_verdict(&verdict);
             verdicts.push(verdict);
         }
+        on_rung(&verdicts)?;
     }
     Ok(verdicts)
 }

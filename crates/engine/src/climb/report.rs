@@ -10,9 +10,11 @@ pub use markdown::{markdown, verdict_table};
 use std::path::{Path, PathBuf};
 
 use base::{Context, Error, Result, Size};
+use serde::de::DeserializeOwned;
 
 use super::Record;
 use super::prove::Verdict;
+use crate::ladder::Ladder;
 
 /// Most bytes of a file of records that are read.
 const RECORDS_LIMIT: u64 = 64 << 20;
@@ -28,13 +30,27 @@ pub fn write(folder: &Path, records: &[Record]) -> Result<PathBuf> {
     Ok(folder.join("index.html"))
 }
 
-/// Writes the verdicts on options into `folder`: prove.md, and prove.json that it is made of. Returns the text's path.
+/// Writes the verdicts on options into `folder`: prove.md, and prove.json that it is made of. Those of other rungs that are there
+/// already stay, so that the whole ladder can be proved rung by rung. Returns the text's path.
 ///
 /// # Errors
-/// The folder cannot be written.
+/// The folder cannot be written, or has a prove.json that is none.
 pub fn write_verdicts(folder: &Path, verdicts: &[Verdict]) -> Result<PathBuf> {
-    write_files(folder, [("prove.json", json(verdicts)?), ("prove.md", verdict_table(verdicts))])?;
+    let path = folder.join("prove.json");
+    let known = if path.exists() { read(&path)? } else { Vec::new() };
+    let verdicts = merged(known, verdicts, &Ladder::read()?);
+    write_files(folder, [("prove.json", json(&verdicts)?), ("prove.md", verdict_table(&verdicts))])?;
     Ok(folder.join("prove.md"))
+}
+
+/// The verdicts of `new`, and of `known` those on rungs that `new` has none of; in the ladder's order.
+fn merged(known: Vec<Verdict>, new: &[Verdict], ladder: &Ladder) -> Vec<Verdict> {
+    let is_new = |verdict: &Verdict| new.iter().any(|it| it.rung == verdict.rung);
+    let mut all: Vec<Verdict> = known.into_iter().filter(|verdict| !is_new(verdict)).collect();
+    all.extend(new.iter().cloned());
+    let place = |verdict: &Verdict| ladder.steps.iter().position(|step| step.rung.name == verdict.rung);
+    all.sort_by_key(|verdict| place(verdict).unwrap_or(usize::MAX));
+    all
 }
 
 fn json<T: serde::Serialize>(values: &[T]) -> Result<String> {
@@ -53,15 +69,15 @@ fn write_files<const COUNT: usize>(folder: &Path, files: [(&str, String); COUNT]
     Ok(())
 }
 
-/// The records of an earlier climb, from its climb.json.
+/// The records of an earlier climb, from its climb.json, or the verdicts of its prove.json.
 ///
 /// # Errors
 /// The file cannot be read, is too large, or holds something else.
-pub fn read(path: &Path) -> Result<Vec<Record>> {
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let wrong = |cause: String| {
         Error::input(format!("{} holds no records of a climb", path.display()))
             .note(cause)
-            .hint("allno climb --report DIR writes them into DIR/climb.json")
+            .hint("allno climb --report DIR writes DIR/climb.json, with --prove DIR/prove.json")
     };
     let told = |cause: std::io::Error| wrong(cause.to_string());
     let metadata = path.metadata().map_err(told)?;
@@ -182,6 +198,23 @@ mod tests {
         {
             assert!(text.contains(part), "{part} is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn verdicts_on_other_rungs_stay_and_all_are_in_the_ladders_order() {
+        let verdict = |rung: &str, option: &str| -> Verdict {
+            serde_json::from_value(serde_json::json!({
+                "rung": rung, "option": option, "place": "", "why": "", "finding": "needed", "proof": null,
+                "evidence": [], "fell": [], "build_seconds": 0.0, "boot_seconds": 0.0,
+            }))
+            .unwrap()
+        };
+        let known = vec![verdict("console", "OLD=y"), verdict("net", "NET=y")];
+        let all = merged(known, &[verdict("console", "TTY=y")], &Ladder::read().unwrap());
+        let options: Vec<&str> = all.iter().map(|verdict| verdict.option.as_str()).collect();
+        assert_eq!(options, ["TTY=y", "NET=y"]);
+        let all = merged(all, &[verdict("initramfs", "RD_GZIP=y")], &Ladder::read().unwrap());
+        assert_eq!(all[1].option, "RD_GZIP=y");
     }
 
     #[test]
