@@ -116,7 +116,11 @@ impl Climber<'_> {
                 about: proof.about.clone(),
                 machine: proof.machine.get_ref().clone(),
                 passed: seen.passed,
-                lines: if seen.passed { seen.lines.clone() } else { seen.evidence() },
+                lines: match seen.passed {
+                    true => seen.lines.clone(),
+                    // The failure that the rung foresees says most, where it is that.
+                    false => seen.below.iter().cloned().chain(seen.evidence()).collect(),
+                },
             });
             if !seen.passed {
                 break;
