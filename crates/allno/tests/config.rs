@@ -229,6 +229,34 @@ mod on_a_kernel {
         }
     }
 
+    /// Whichever rung a person names, alone or in an example: all that it asks for survives, with what it stands on.
+    #[test]
+    fn every_rung_brings_what_it_stands_on() {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let names = |folder: &str| -> Vec<std::path::PathBuf> {
+            std::fs::read_dir(repository.join(folder)).unwrap().map(|it| it.unwrap().path()).collect()
+        };
+        let mut specs: Vec<String> = Vec::new();
+        for rung in names("rungs") {
+            specs.push(format!("[kernel]\nrungs = [{:?}]\n", rung.file_stem().unwrap().to_str().unwrap()));
+        }
+        for example in names("examples").iter().filter(|it| it.extension().is_some_and(|it| it == "toml")) {
+            specs.push(std::fs::read_to_string(example).unwrap());
+        }
+        assert!(specs.len() > 50, "{}", specs.len());
+        for spec in specs {
+            let project = common::Project::new(&spec);
+            let shown = project.allno(&["config", "show", "--json"]).run().ok().json();
+            let dropped: Vec<&str> = shown["dropped"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|it| it["asked"]["name"].as_str())
+                .collect();
+            assert!(dropped.is_empty(), "{dropped:?} of\n{spec}");
+        }
+    }
+
     #[test]
     fn show_is_the_config_that_the_build_uses() {
         let shown = ask(&["show", "--json"]).json();
