@@ -124,7 +124,13 @@ fn cell(reach: &Reach) -> String {
     if reach.reached {
         return "yes".to_string();
     }
-    let seen = reach.proofs.last().and_then(|tried| tried.lines.first()).cloned().unwrap_or_default();
+    let seen = reach
+        .proofs
+        .iter()
+        .find(|tried| !tried.passed)
+        .and_then(|tried| tried.lines.first())
+        .cloned()
+        .unwrap_or_default();
     let seen: String = seen.chars().take(120).collect();
     format!("no: {}", seen.replace('|', "\\|").replace('<', "&lt;").replace('`', "'"))
 }

@@ -18,6 +18,9 @@ use crate::spec::SpecFile;
 /// login comes after 30 s on a busy machine without KVM.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How many machines run at once.
+const AT_ONCE: usize = 2;
+
 /// What the kernel did on one rung.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reach {
@@ -25,7 +28,7 @@ pub struct Reach {
     pub rung: String,
     /// Whether all its proofs passed.
     pub reached: bool,
-    /// The proofs, in order, up to the first that failed.
+    /// The proofs, in order.
     pub proofs: Vec<Tried>,
 }
 
@@ -84,12 +87,23 @@ pub fn reach(
     let asked = requests.iter().count();
     climber.build_in_arguments(&names, &mut requests)?;
     let kernel = climber.workshop.kernel("own", &requests)?;
-    let mut rungs = Vec::new();
-    for position in range {
+    let mut rungs: Vec<Reach> = Vec::new();
+    let steps = &climber.ladder.steps;
+    let proofs: Vec<(usize, usize)> = range
+        .flat_map(|position| (0..steps[position].rung.proof.len()).map(move |it| (position, it)))
+        .collect();
+    for some in proofs.chunks(AT_ONCE) {
         session.cancel.check()?;
-        let reach = climber.try_rung(position, &kernel)?;
-        on_reach(&reach)?;
-        rungs.push(reach);
+        for ((position, index), tried) in some.iter().zip(climber.try_proofs(some, &kernel)?) {
+            let rung = &steps[*position].rung;
+            match rungs.last_mut().filter(|_| *index > 0) {
+                Some(reach) => reach.add(tried),
+                None => rungs.push(Reach::of(&rung.name, tried)),
+            }
+            if let Some(reach) = rungs.last().filter(|_| index + 1 == rung.proof.len()) {
+                on_reach(reach)?;
+            }
+        }
     }
     let config = kernel.read_config()?;
     Ok(Reached {
@@ -103,30 +117,48 @@ pub fn reach(
     })
 }
 
+impl Reach {
+    fn of(rung: &str, tried: Tried) -> Reach {
+        Reach { rung: rung.to_string(), reached: tried.passed, proofs: vec![tried] }
+    }
+
+    fn add(&mut self, tried: Tried) {
+        self.reached &= tried.passed;
+        self.proofs.push(tried);
+    }
+}
+
 impl Climber<'_> {
-    fn try_rung(&self, position: usize, kernel: &Kernel) -> Result<Reach> {
-        let rung = &self.ladder.steps[position].rung;
-        let mut proofs: Vec<Tried> = Vec::new();
-        for (index, proof) in rung.proof.iter().enumerate() {
+    /// Boots these proofs (rung and proof by position) at once: what fails is mostly waited for.
+    fn try_proofs(&self, which: &[(usize, usize)], kernel: &Kernel) -> Result<Vec<Tried>> {
+        let mut prepared = Vec::new();
+        for &(position, index) in which {
             // Of any kernel it is asked what it does, not what it leaves out.
-            let proof = Proof { off: Vec::new(), bzimage_at_most: None, ..proof.clone() };
-            let name = self.run_name(position, index, "own");
-            let seen = self.boot(&proof, position, kernel, (&name, "this kernel"), Some(PATIENCE))?;
-            proofs.push(Tried {
+            let proof = self.ladder.steps[position].rung.proof[index].clone();
+            let proof = Proof { off: Vec::new(), bzimage_at_most: None, ..proof };
+            let user_space = self.user_space(&proof, kernel)?;
+            let setting = self.setting(position, &self.run_name(position, index, "own"), user_space)?;
+            prepared.push((position, proof, setting));
+        }
+        let mut boots = Vec::new();
+        for (position, proof, setting) in &prepared {
+            let booting = self.booting(*position, proof, "this kernel");
+            boots.push((booting, proof, self.attempt(proof, kernel, setting).start()?));
+        }
+        let mut all = Vec::new();
+        for (_booting, proof, boot) in boots {
+            let seen = boot.finish(Some(PATIENCE))?;
+            all.push(Tried {
                 about: proof.about.clone(),
                 machine: proof.machine.get_ref().clone(),
                 passed: seen.passed,
                 lines: match seen.passed {
-                    true => seen.lines.clone(),
+                    true => seen.lines,
                     // The failure that the rung foresees says most, where it is that.
                     false => seen.below.iter().cloned().chain(seen.evidence()).collect(),
                 },
             });
-            if !seen.passed {
-                break;
-            }
         }
-        let reached = proofs.iter().all(|tried| tried.passed);
-        Ok(Reach { rung: rung.name.clone(), reached, proofs })
+        Ok(all)
     }
 }
