@@ -289,7 +289,12 @@ impl Host for LiveHost {
         // A Kconfig file is a file: what may be a pipe is read once and as it comes.
         let is_kconfig = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"Kconfig"));
         if !is_kconfig {
-            return read_file(&path);
+            return match read_file(&path) {
+                // The C tool opens a folder like a file, and gets no line of it (scripts/kconfig/confdata.c,
+                // `__conf_read_simple`).
+                Err(cause) if cause.kind() == io::ErrorKind::IsADirectory => Ok(Vec::new()),
+                other => other,
+            };
         }
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner).read(&path)
     }

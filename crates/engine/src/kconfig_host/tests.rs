@@ -207,6 +207,7 @@ fn files_environment_and_failures() {
     assert_eq!(host.read("Kconfig").unwrap(), b"config A\n");
     assert_eq!(host.read("none").unwrap_err().kind(), io::ErrorKind::NotFound);
     assert!(host.read("/dev/zero").is_err(), "an endless file");
+    assert_eq!(host.read("/proc").unwrap(), b"", "a folder, as fopen(3) has it");
     assert_eq!(host.environment("ARCH").as_deref(), Some("x86"));
     assert_eq!(host.environment("NONE"), None);
     assert!(LiveHost::new(&bench.path("none"), Environment::default(), &Cancel::new()).is_err());
