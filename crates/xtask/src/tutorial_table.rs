@@ -85,7 +85,8 @@ fn table(all: &[Reached]) -> String {
     let mut text = "# Beside the tutorial\n\nMade by `cargo xtask tutorial-table --output docs/climb/tutorial.md`. The tutorial's own list \
                     of options (examples/tutorial.toml), our rungs up to where it ended (examples/tutorial-end.toml), and all our rungs \
                     (examples/top.toml), built from the same tree by the same compiler. Then each of the three kernels was booted in the \
-                    place of every rung's: a rung is reached when all its proofs pass.\n\n"
+                    place of every rung's: a rung is reached when all its proofs pass. The top has its arguments built in, rootwait among them: with no \
+                    root it waits where the two lowest rungs want to see a panic.\n\n"
         .to_string();
     text.push_str(
         "| | kernel | asked for | CONFIG_ lines | options =y | bzImage | vmlinux | rungs reached |\n",
