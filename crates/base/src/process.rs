@@ -249,9 +249,7 @@ impl Program {
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
         })
     }
-}
 
-impl Program {
     /// [`Program::capture`] of a program that must succeed: what it printed.
     ///
     /// # Errors

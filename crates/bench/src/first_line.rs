@@ -48,15 +48,10 @@ fn shell(words: &[String]) -> String {
 
 /// The kernel of the newest linux-image-cloud-amd64, out of Debian's package.
 fn debian_kernel(folder: &Path) -> Result<PathBuf> {
-    let run =
-        |program: Program| -> Result<String> {
-            let captured = program.directory(folder).capture(Duration::from_secs(600), &Cancel::new())?;
-            match captured.status.success() {
-                true => Ok(captured.stdout),
-                false => Err(Error::failed("cannot get Debian's kernel")
-                    .output(captured.stderr.lines().map(String::from))),
-            }
-        };
+    let run = |program: Program| {
+        let done = program.directory(folder).succeed(Duration::from_secs(600), &Cancel::new());
+        done.map_err(|error| error.because_of("cannot get Debian's kernel"))
+    };
     let depends = run(Program::new("apt-cache").args(["depends", "linux-image-cloud-amd64"]))?;
     let package = depends
         .lines()

@@ -14,12 +14,9 @@ const LIMIT: Duration = Duration::from_secs(3600);
 
 /// `allno build --json` in `folder`.
 pub fn built(allno: &Path, folder: &Path) -> Result<Value> {
-    let captured =
-        Program::new(allno).args(["build", "--json"]).directory(folder).capture(LIMIT, &Cancel::new())?;
-    if !captured.status.success() {
-        return Err(Error::failed("allno build failed").output(captured.stderr.lines().map(String::from)));
-    }
-    serde_json::from_str(&captured.stdout).map_err(|cause| Error::failed("not JSON").note(cause.to_string()))
+    let program = Program::new(allno).args(["build", "--json"]).directory(folder);
+    let answer = program.succeed(LIMIT, &Cancel::new())?;
+    serde_json::from_str(&answer).map_err(|cause| Error::failed("not JSON").note(cause.to_string()))
 }
 
 /// A text of the JSON object.

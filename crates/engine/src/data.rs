@@ -1,6 +1,7 @@
 //! The data that stands in folders of its own beside the code: recipes, rungs, machines and the node's files.
 
 use base::{Error, Result};
+use machine::Machine;
 use serde::de::DeserializeOwned;
 
 use crate::spec::{Place, nearest};
@@ -23,6 +24,15 @@ pub(crate) const DISTRIBUTION_FOLDER: Folder =
     Folder { kind: "distribution", name: "distributions", files: DISTRIBUTIONS };
 pub(crate) const MACHINE_FOLDER: Folder = Folder { kind: "machine", name: "machines", files: MACHINES };
 pub(crate) const LADDER_FOLDER: Folder = Folder { kind: "ladder", name: "ladder", files: LADDER };
+
+/// The machine called `name`.
+///
+/// # Errors
+/// There is none; the nearest name is the hint.
+pub(crate) fn machine(name: &str) -> Result<Machine> {
+    let place = MACHINE_FOLDER.place(name)?;
+    Machine::parse(&place.path, &place.text)
+}
 
 impl Folder {
     /// Every name in the folder, sorted.

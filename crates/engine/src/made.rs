@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use base::{Cancel, Error, Result, Snippet};
+use base::{Error, Result, Snippet};
 use machine::{Boots, Launch};
 use serde::Serialize;
 
@@ -325,10 +325,9 @@ fn side_by_side(
     sources: &BTreeMap<String, RecipeSource>,
     toolchain: &Toolchain,
 ) -> Result<(Kernel, Programs)> {
-    let part = |cancel: &Cancel| Session { cancel: cancel.clone(), ..session.clone() };
     base::both(
         &session.cancel,
-        |cancel| kernel::build(&part(cancel), Naming::OF_SPEC, source, requests, toolchain),
-        |cancel| userland::build(&part(cancel), &decisions.recipes, sources, source, toolchain),
+        |cancel| kernel::build(&session.part(cancel), Naming::OF_SPEC, source, requests, toolchain),
+        |cancel| userland::build(&session.part(cancel), &decisions.recipes, sources, source, toolchain),
     )
 }

@@ -21,6 +21,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// The same run for one part of its work, which is stopped by `cancel`.
+    pub fn part(&self, cancel: &Cancel) -> Session {
+        Session { cancel: cancel.clone(), ..self.clone() }
+    }
+
     /// The artifact with these inputs, from the store or built now ([`Store::realize`]).
     ///
     /// # Errors

@@ -8,8 +8,8 @@ use base::{Context, Error, Result};
 use kconfig::Value;
 use machine::expect::{Checking, Outcome, check};
 use machine::{
-    Access, Cursor, Drive, Fatal, Guest, ImageFormat, Launch, Machine, Network, Pattern, ReservedPort,
-    RunFolder, Wait, monitor,
+    Access, Cursor, Drive, Fatal, Guest, ImageFormat, Launch, Network, Pattern, ReservedPort, RunFolder,
+    Wait, monitor,
 };
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use super::traffic::Traffic;
 use super::user_space::UserSpace;
 use crate::boot::fatal_texts;
 use crate::build::Kernel;
-use crate::data::MACHINE_FOLDER;
+use crate::data;
 use crate::proof::{Below, Expression, Proof};
 use crate::workshop::Workshop;
 
@@ -146,8 +146,7 @@ impl<'a> Attempt<'a> {
 
     fn launch(&self, traffic: Option<&Traffic>, socket: Option<&Path>) -> Result<Launch> {
         let proof = self.proof;
-        let place = MACHINE_FOLDER.place(proof.machine.get_ref())?;
-        let mut machine = Machine::parse(&place.path, &place.text)?;
+        let mut machine = data::machine(proof.machine.get_ref())?;
         let disk = self.user_space.disk.as_ref().zip(proof.bus).map(|(disk, bus)| Drive {
             image: disk.path(),
             format: ImageFormat::Raw,

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use base::{Cancel, Context, Error, Result, Size, Snippet};
 use kconfig::{Assignment, Value};
-use machine::{Drive, Launch, Machine, Network};
+use machine::{Drive, Launch, Network};
 use serde::Serialize;
 
 pub(crate) use base_disk::{BaseDisk, WholeDisk};
@@ -32,7 +32,7 @@ pub use plan::{Options, Plan};
 
 use crate::build::kernel::Naming;
 use crate::build::{Kernel, Toolchain, kernel};
-use crate::data::MACHINE_FOLDER;
+use crate::data;
 use crate::decide::DEFAULT_RUNG;
 use crate::doctor;
 use crate::host::HostFacts;
@@ -143,8 +143,7 @@ fn report(
     let port = machine::ReservedPort::new(wanted)?.port();
     let asked = spec.spec.machine.memory.is_some();
     let memory = if asked { plan.decisions.memory } else { DEFAULT_MEMORY };
-    let place = MACHINE_FOLDER.place(MACHINE)?;
-    let machine = Machine::parse(&place.path, &place.text)?;
+    let machine = data::machine(MACHINE)?;
     let mut qemu = BTreeMap::new();
     for firmware in Firmware::ALL {
         for bus in Bus::BOOTABLE {
@@ -245,15 +244,14 @@ fn side_by_side(
 ) -> Result<(DiskKernel, DiskRoot)> {
     // Both write the lock file, the kernel's part only while its source is fetched.
     let (source, prepared) = prepare_kernel(session, spec, plan, update)?;
-    let part = |cancel: &Cancel| Session { cancel: cancel.clone(), ..session.clone() };
     let (kernel, root) = base::both(
         &session.cancel,
         |cancel| {
-            let session = part(cancel);
+            let session = session.part(cancel);
             let toolchain = Toolchain::find(&session)?;
             kernel::build(&session, Naming::OF_DISK, &source, &prepared.requests, &toolchain)
         },
-        |cancel| origin.make(&part(cancel), spec, plan),
+        |cancel| origin.make(&session.part(cancel), spec, plan),
     )?;
     Ok((DiskKernel { kernel, version: source.version, append: prepared.append }, root))
 }

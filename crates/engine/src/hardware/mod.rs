@@ -12,7 +12,7 @@ use base::{Error, Result};
 use ktree::device::Device;
 use machine::{Discovery, Machine};
 
-use crate::data::MACHINE_FOLDER;
+use crate::data::{self, MACHINE_FOLDER};
 
 pub use distribution::{Distribution, distribution};
 pub use options::{DriverOption, Options};
@@ -54,8 +54,7 @@ pub fn of_machine(name: &str) -> Result<Described> {
 }
 
 fn with_likeness(name: &str, depth: usize) -> Result<Described> {
-    let place = MACHINE_FOLDER.place(name)?;
-    let machine = Machine::parse(&place.path, &place.text)?;
+    let machine = data::machine(name)?;
     let mut described =
         Described { discovery: machine.discovery.clone(), devices: Vec::new(), machine: machine.clone() };
     if let Some(like) = &machine.discovery.like {
