@@ -1,15 +1,18 @@
 //! What this machine's own apt knows: where a Debian mirror is, and where a package lies with which hash.
 //! apt's signed index is what vouches for a package.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::process::{self, Program};
-use base::{Cancel, Error, Result};
+use base::{Cancel, Context, Error, Result};
 
 use crate::hash::Sha256;
 
 /// apt only reads its files for these questions.
 const LIMIT: Duration = Duration::from_secs(60);
+/// Package lists of some 20 MB, of every source apt is set up with.
+const UPDATE_LIMIT: Duration = Duration::from_secs(300);
 
 /// A mirror of Debian's archive, from apt's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,30 +123,74 @@ impl Proxies {
     }
 }
 
-/// Where apt would get the package `name` from, and its hash. Asks no network.
-///
-/// # Errors
-/// No apt here, or apt does not know the package: [`base::Kind::Host`], with what apt said.
-pub(crate) fn package(name: &str, cancel: &Cancel) -> Result<(Package, Mirror)> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-+.=~:".contains(&byte);
-    if name.is_empty() || name.starts_with('-') || !name.bytes().all(plain) {
-        return Err(Error::input(format!("{name:?} is not a package's name")));
+/// Which package lists apt looks into.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Apt {
+    /// A folder of ours instead of the machine's own, where only root may bring them up to date.
+    lists: Option<PathBuf>,
+    /// A configuration read before the machine's (apt.conf(5), APT_CONFIG), for tests.
+    config: Option<PathBuf>,
+}
+
+impl Apt {
+    /// The machine's own lists, as its last `apt-get update` left them.
+    pub(crate) fn of_machine() -> Apt {
+        Apt::default()
     }
-    if process::find("apt-get").is_none() {
-        return Err(Error::host("this machine has no apt"));
+
+    /// Lists of our own in `folder`, of the same sources: made, or brought up to date.
+    ///
+    /// # Errors
+    /// The folder cannot be made; cancelled. Not that a source did not answer: what is not listed is not offered.
+    pub(crate) fn updated(self, folder: &Path, cancel: &Cancel) -> Result<Apt> {
+        let cannot = || format!("cannot write {}", folder.display());
+        std::fs::create_dir_all(folder.join("partial")).context(cannot)?;
+        let apt = Apt { lists: Some(folder.to_path_buf()), ..self };
+        // No descriptions in other languages; a source that is down must not hold up the others.
+        let update = ["-o", "Acquire::Languages=none", "-o", "Acquire::http::Timeout=20", "update"];
+        apt.get(&update).capture(UPDATE_LIMIT, cancel)?;
+        Ok(apt)
     }
-    let program = Program::new("apt-get").args(["--print-uris", "download", name]).env("LC_ALL", "C");
-    let printed = program.capture(LIMIT, cancel)?;
-    let package = printed.stdout.lines().find_map(parse_uri).ok_or_else(|| {
-        let said = printed.stderr.lines().filter_map(|line| line.strip_prefix("E: ")).collect::<Vec<_>>();
-        let said = if said.is_empty() { "nothing".to_string() } else { said.join("; ") };
-        Error::host(format!("apt does not offer the package {name}"))
-            .note(format!("apt-get said: {said}"))
-            .hint("as root: apt-get update")
-    })?;
-    let root = package.url[..package.url.len() - encoded_pool(&package.url).map_or(0, str::len)].to_string();
-    let proxy = Proxies::of_apt(cancel)?.for_url(&root);
-    Ok((package, Mirror { root, proxy, security: false }))
+
+    /// Where apt would get the package `name` from, and its hash. Asks no network.
+    ///
+    /// # Errors
+    /// No apt here, or apt does not know the package: [`base::Kind::Host`], with what apt said.
+    pub(crate) fn package(&self, name: &str, cancel: &Cancel) -> Result<(Package, Mirror)> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-+.=~:".contains(&byte);
+        if name.is_empty() || name.starts_with('-') || !name.bytes().all(plain) {
+            return Err(Error::input(format!("{name:?} is not a package's name")));
+        }
+        if process::find("apt-get").is_none() {
+            return Err(Error::host("this machine has no apt"));
+        }
+        let printed = self.get(&["--print-uris", "download", name]).capture(LIMIT, cancel)?;
+        let package = printed.stdout.lines().find_map(parse_uri).ok_or_else(|| {
+            let said = printed.stderr.lines().filter_map(|line| line.strip_prefix("E: ")).collect::<Vec<_>>();
+            let said = if said.is_empty() { "nothing".to_string() } else { said.join("; ") };
+            Error::host(format!("apt does not offer the package {name}"))
+                .note(format!("apt-get said: {said}"))
+                .hint("as root: apt-get update")
+        })?;
+        let root =
+            package.url[..package.url.len() - encoded_pool(&package.url).map_or(0, str::len)].to_string();
+        let proxy = Proxies::of_apt(cancel)?.for_url(&root);
+        Ok((package, Mirror { root, proxy, security: false }))
+    }
+
+    fn get(&self, words: &[&str]) -> Program {
+        let mut program = Program::new("apt-get").env("LC_ALL", "C");
+        if let Some(config) = &self.config {
+            program = program.env("APT_CONFIG", config);
+        }
+        if let Some(lists) = &self.lists {
+            program = program.args(["-o".into(), format!("Dir::State::lists={}", lists.display())]);
+            // Its index of the lists is of no use to others, and nobody else may have to read the folder.
+            let alone = ["Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=", "APT::Sandbox::User="];
+            program = program.args(alone.iter().flat_map(|option| ["-o", option]));
+        }
+        program.args(words.iter().copied())
+    }
 }
 
 /// The package that a meta-package stands for: the first it depends on (`linux-image-amd64` is a kernel's name that changes with
@@ -263,6 +310,38 @@ mod tests {
         {
             assert_eq!(parse_uri(wrong), None, "{wrong}");
         }
+    }
+
+    /// A machine whose lists are as old as its installation does not know of a package that has come since.
+    #[test]
+    fn lists_of_our_own_know_what_the_machines_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let hash = "e849faf31ca3555757f3a8877cb01af92122f744f75d1f3102734651c4e14703";
+        let package = format!(
+            "Package: linux-source-0.9\nVersion: 0.9.1-1\nArchitecture: all\nMaintainer: nobody\nSize: 5\n\
+             Filename: pool/main/l/linux-source-0.9_0.9.1-1_all.deb\nSHA256: {hash}\nDescription: none\n"
+        );
+        for name in ["archive", "old/partial", "new"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        std::fs::write(at("archive/Packages"), package).unwrap();
+        let source = format!("deb [trusted=yes] copy:{} ./\n", at("archive").display());
+        std::fs::write(at("sources"), source).unwrap();
+        let config = format!(
+            "Dir::State::lists \"{}\";\nDir::Etc::sourcelist \"{}\";\nDir::Etc::sourceparts \"/dev/null\";\n",
+            at("old").display(),
+            at("sources").display()
+        );
+        std::fs::write(at("config"), config).unwrap();
+        let machine = Apt { config: Some(at("config")), lists: None };
+        let cancel = Cancel::new();
+        let refused = machine.package("linux-source-0.9", &cancel).unwrap_err();
+        assert!(refused.message().contains("does not offer"), "{refused}");
+        let (found, _) =
+            machine.updated(&at("new"), &cancel).unwrap().package("linux-source-0.9", &cancel).unwrap();
+        assert_eq!((found.version.as_str(), found.length), ("0.9.1", 5));
+        assert_eq!(found.sha256, hash.parse().unwrap());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base::{Cancel, Context, Error, Events, Kind, Result, Size, Task};
 
-use crate::apt::{self, Mirror};
+use crate::apt::{self, Apt, Mirror};
 use crate::hash::Sha256;
 use crate::http::{Partial, Request, Trouble, download};
 use crate::inputs::Inputs;
@@ -81,46 +81,87 @@ impl Store {
         }
         let mut attempts = Attempts::default();
         for origin in &source.origins {
-            let addresses = match addresses(source, origin, options, cancel) {
-                Ok(addresses) => addresses,
-                Err(error) if error.kind() == Kind::Cancelled => return Err(error),
-                Err(error) => {
-                    attempts.said.push(format!("{origin}: {error}"));
-                    continue;
-                }
-            };
-            for address in addresses {
-                // A package's hash is known only now; the same file may be here already.
-                if let Some(sha256) = address.sha256
-                    && let Some(held) = self.held_source(sha256, &source.name, events, cancel)?
-                {
-                    return Ok(held);
-                }
-                if options.offline {
-                    if let Some(held) = self.held_by_label(&address, &source.name, events, cancel)? {
-                        return Ok(held);
-                    }
-                    continue;
-                }
-                let what = format!("{} {}", source.name, address.version);
-                let task = events.task("fetching", &what);
-                match self.fetch_from(&address, source, options, &task, events, cancel) {
-                    Ok(fetched) => {
-                        task.end("fetched", format!("{what}  {}", Size(fetched.length)));
-                        return Ok(fetched);
-                    }
-                    Err(Trouble::Ours(error)) => {
-                        return Err(error.note(format!("while fetching {what}")));
-                    }
-                    Err(trouble) => {
-                        let wrong = matches!(trouble, Trouble::WrongHash(_));
-                        let said = format!("{what}: {}", attempts.note(&address, options, trouble));
-                        if wrong { events.warn(said) } else { events.detail(said) }
-                    }
+            let machine = Apt::of_machine();
+            let found = self.try_origin(source, origin, &machine, options, &mut attempts, events, cancel)?;
+            if let Some(fetched) = found {
+                return Ok(fetched);
+            }
+            // Lists as old as the machine know nothing of a package's last months, or name a version that is gone.
+            if matches!(origin, Origin::DebianPackage { .. }) && !options.offline {
+                let lists = self.package_lists(events, cancel)?;
+                attempts.said.push("the same, with new package lists:".to_string());
+                let found =
+                    self.try_origin(source, origin, &lists, options, &mut attempts, events, cancel)?;
+                if let Some(fetched) = found {
+                    return Ok(fetched);
                 }
             }
         }
         Err(if options.offline { missing_offline(source) } else { attempts.failure(source) })
+    }
+
+    /// Lists of the machine's packages as they are now, kept in the store.
+    fn package_lists(&self, events: &Events, cancel: &Cancel) -> Result<Apt> {
+        const NAME: &str = "apt-lists";
+        let task = events.task("fetching", "package lists");
+        let lock = self.lock_path("cache", NAME);
+        let _lock = Lock::take(&lock, Mode::Exclusive, "fetching package lists", events, cancel)?;
+        let lists = Apt::of_machine().updated(&self.caches().join(NAME), cancel)?;
+        task.end("fetched", "package lists: this machine's do not have it");
+        Ok(lists)
+    }
+
+    /// The file from the first address of the origin that gives it, if one does.
+    #[expect(clippy::too_many_arguments, reason = "what fetching takes, and what came of it so far")]
+    fn try_origin(
+        &self,
+        source: &Source,
+        origin: &Origin,
+        apt: &Apt,
+        options: &FetchOptions,
+        attempts: &mut Attempts,
+        events: &Events,
+        cancel: &Cancel,
+    ) -> Result<Option<Fetched>> {
+        let addresses = match addresses(source, origin, apt, options, cancel) {
+            Ok(addresses) => addresses,
+            Err(error) if error.kind() == Kind::Cancelled => return Err(error),
+            Err(error) => {
+                attempts.said.push(format!("{origin}: {error}"));
+                return Ok(None);
+            }
+        };
+        for address in addresses {
+            // A package's hash is known only now; the same file may be here already.
+            if let Some(sha256) = address.sha256
+                && let Some(held) = self.held_source(sha256, &source.name, events, cancel)?
+            {
+                return Ok(Some(held));
+            }
+            if options.offline {
+                if let Some(held) = self.held_by_label(&address, &source.name, events, cancel)? {
+                    return Ok(Some(held));
+                }
+                continue;
+            }
+            let what = format!("{} {}", source.name, address.version);
+            let task = events.task("fetching", &what);
+            match self.fetch_from(&address, source, options, &task, events, cancel) {
+                Ok(fetched) => {
+                    task.end("fetched", format!("{what}  {}", Size(fetched.length)));
+                    return Ok(Some(fetched));
+                }
+                Err(Trouble::Ours(error)) => {
+                    return Err(error.note(format!("while fetching {what}")));
+                }
+                Err(trouble) => {
+                    let wrong = matches!(trouble, Trouble::WrongHash(_));
+                    let said = format!("{what}: {}", attempts.note(&address, options, trouble));
+                    if wrong { events.warn(said) } else { events.detail(said) }
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Downloads one address into the store.
@@ -289,6 +330,7 @@ fn transfer(
 fn addresses(
     source: &Source,
     origin: &Origin,
+    apt: &Apt,
     options: &FetchOptions,
     cancel: &Cancel,
 ) -> Result<Vec<Address>> {
@@ -324,7 +366,7 @@ fn addresses(
             Ok(roots.into_iter().map(|mirror| address(url(&mirror.root), mirror.proxy)).collect())
         }
         Origin::DebianPackage { name } => {
-            let (package, mirror) = apt::package(name, cancel)?;
+            let (package, mirror) = apt.package(name, cancel)?;
             let file = package.pool.rsplit('/').next().unwrap_or_default().to_string();
             check_name(&file)?;
             Ok(vec![Address {
