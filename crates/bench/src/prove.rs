@@ -1,76 +1,64 @@
-//! What it costs to prove one option of a rung: `allno climb --prove`, against make in the same object tree and one boot by hand.
-//! Neither has a compiler cache.
+//! What it costs to prove the options of a rung: `allno climb --prove`, which builds one kernel while another boots, against make in
+//! the same object tree and then a boot by hand, for one option after the other. Neither has a compiler cache.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base::process::Program;
 use base::{Cancel, Context, Error, Result};
 use serde_json::Value;
 
 use crate::overhead::{built_store, copy_without_kernel, kernel_source, make};
-use crate::rival::{ratio, shown, until};
+use crate::rival::until;
 
 const LIMIT: Duration = Duration::from_secs(4 * 3600);
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
-
-/// One option taken away.
-struct Proved {
-    option: String,
-    build: Duration,
-    boot: Duration,
-}
 
 pub fn measure(allno: &Path, rung: &str) -> Result<()> {
     let folder = tempfile::tempdir().context(|| "no scratch folder".into())?;
     let store = built_store(allno, folder.path())?;
     let fresh = tempfile::tempdir_in(store.join("scratch")).context(|| "no scratch folder".into())?;
     copy_without_kernel(&store, fresh.path())?;
-    let all = proved(allno, rung, fresh.path(), folder.path())?;
-    // The same way through the same configurations: the rung's own first, not timed, then each with one option less.
+    let climb = |arguments: &[&str]| {
+        let program = Program::new(allno).args(["climb", "--json", "--store"]).arg(fresh.path());
+        let program = program.args(arguments).directory(folder.path()).env("CCACHE_DISABLE", "1");
+        program.succeed(LIMIT, &Cancel::new())
+    };
+    // Both ways begin with the rung's own kernel in the object tree.
+    climb(&["--from", rung, "--to", rung])?;
+    let began = Instant::now();
+    let answer = climb(&["--prove", rung])?;
+    let ours = began.elapsed();
     let source = kernel_source(fresh.path())?;
     let objects =
         tempfile::tempdir_in(fresh.path().join("scratch")).context(|| "no scratch folder".into())?;
     make(&source, objects.path(), &config(fresh.path(), rung)?)?;
-    let (mut ours, mut by_hand) = (Vec::new(), Vec::new());
-    for Proved { option, build, boot } in &all {
-        let name = option.split('=').next().unwrap_or(option);
-        let made = make(&source, objects.path(), &config(fresh.path(), &format!("{rung}-without-{name}"))?)?;
-        let booted = boot_again(folder.path(), rung, name)?;
-        println!(
-            "{option}: {:.1} s to build and {:.1} s to boot; make {:.1} s, boot {:.1} s",
-            build.as_secs_f64(),
-            boot.as_secs_f64(),
-            made.as_secs_f64(),
-            booted.as_secs_f64()
-        );
-        ours.push(*build + *boot);
-        by_hand.push(made + booted);
+    let mut by_hand = Duration::ZERO;
+    let options = proved(&answer, rung)?;
+    for option in &options {
+        let made =
+            make(&source, objects.path(), &config(fresh.path(), &format!("{rung}-without-{option}"))?)?;
+        let booted = boot_again(folder.path(), rung, option)?;
+        println!("without {option}: make {:.1} s, boot {:.1} s", made.as_secs_f64(), booted.as_secs_f64());
+        by_hand += made + booted;
     }
-    println!("\neach option of the rung {rung} taken away, median of {}", ours.len());
-    println!("  allno climb --prove   {}", shown(&ours));
-    println!("  make and one boot     {}", shown(&by_hand));
-    println!("  ratio                 {:.3}", ratio(&ours, &by_hand));
+    println!("\nthe rung {rung}, each of {} options taken away", options.len());
+    println!("  allno climb --prove   {:.1} s, the boots with all options included", ours.as_secs_f64());
+    println!("  make and one boot     {:.1} s", by_hand.as_secs_f64());
+    println!("  ratio                 {:.3}", ours.as_secs_f64() / by_hand.as_secs_f64());
     Ok(())
 }
 
-fn proved(allno: &Path, rung: &str, store: &Path, folder: &Path) -> Result<Vec<Proved>> {
-    let answer = Program::new(allno)
-        .args(["climb", "--prove", rung, "--json", "--store"])
-        .arg(store)
-        .directory(folder)
-        .env("CCACHE_DISABLE", "1")
-        .succeed(LIMIT, &Cancel::new())?;
-    let verdicts: Vec<Value> = serde_json::from_str(&answer)
+/// The options that took a build and a boot.
+fn proved(answer: &str, rung: &str) -> Result<Vec<String>> {
+    let verdicts: Vec<Value> = serde_json::from_str(answer)
         .map_err(|cause| Error::failed("climb --prove --json is not JSON").note(cause.to_string()))?;
-    let seconds = |value: &Value| Duration::from_secs_f64(value.as_f64().unwrap_or_default().max(0.0));
-    let built = verdicts.iter().filter(|verdict| seconds(&verdict["boot_seconds"]) > Duration::ZERO);
-    let proved = |verdict: &Value| Proved {
-        option: verdict["option"].as_str().unwrap_or_default().to_string(),
-        build: seconds(&verdict["build_seconds"]),
-        boot: seconds(&verdict["boot_seconds"]),
+    let booted = |verdict: &&Value| verdict["boot_seconds"].as_f64().is_some_and(|it| it > 0.0);
+    let name = |verdict: &Value| {
+        let option = verdict["option"].as_str().unwrap_or_default();
+        option.split('=').next().unwrap_or(option).to_string()
     };
-    let all: Vec<Proved> = built.map(proved).collect();
+    let all: Vec<String> = verdicts.iter().filter(booted).map(name).collect();
     match all.is_empty() {
         true => Err(Error::input(format!("no option of the rung \"{rung}\" takes a build and a boot"))),
         false => Ok(all),

@@ -9,10 +9,9 @@ pub mod report;
 mod traffic;
 mod user_space;
 
-use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base::{Context, Error, Result, Size, Snippet, Task};
@@ -80,7 +79,7 @@ struct Climber<'a> {
     workshop: Workshop<'a>,
     ladder: Ladder,
     folder: PathBuf,
-    distribution: RefCell<Option<Rc<BaseDisk>>>,
+    distribution: Mutex<Option<Arc<BaseDisk>>>,
 }
 
 impl<'a> Climber<'a> {
@@ -106,7 +105,7 @@ impl<'a> Climber<'a> {
         recipes.dedup();
         let workshop = Workshop::open(session, spec, &recipes)?;
         let folder = spec.folder.join(RUNS).join("climb");
-        let climber = Climber { workshop, ladder, folder, distribution: RefCell::default() };
+        let climber = Climber { workshop, ladder, folder, distribution: Mutex::default() };
         Ok((climber, first..=last))
     }
 }
@@ -234,15 +233,15 @@ impl Climber<'_> {
     }
 
     /// The distribution's root file system, where the proof has one.
-    fn base(&self, proof: &Proof) -> Result<Option<Rc<BaseDisk>>> {
+    fn base(&self, proof: &Proof) -> Result<Option<Arc<BaseDisk>>> {
         (proof.disk == Some(Disk::Distribution)).then(|| self.distribution()).transpose()
     }
 
     /// The distribution's root file system, made once.
-    fn distribution(&self) -> Result<Rc<BaseDisk>> {
-        let mut made = self.distribution.borrow_mut();
+    fn distribution(&self) -> Result<Arc<BaseDisk>> {
+        let mut made = self.distribution.lock().unwrap_or_else(PoisonError::into_inner);
         if made.is_none() {
-            *made = Some(Rc::new(BaseDisk::make(self.workshop.session, &self.workshop.spec)?));
+            *made = Some(Arc::new(BaseDisk::make(self.workshop.session, &self.workshop.spec)?));
         }
         made.clone().ok_or_else(|| Error::failed("no distribution's disk was made"))
     }

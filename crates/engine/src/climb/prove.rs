@@ -1,15 +1,18 @@
 //! Every option earns its place: a plan, a change to it, a verdict. The plan is a rung's kernel with its proofs, the change one
 //! option less, and the verdict what then fails, if anything.
 
+use std::ops::RangeInclusive;
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::Instant;
 
-use base::{Error, Result};
+use base::{Cancel, Error, Result};
 use kconfig::{DotConfig, Value};
 use serde::{Deserialize, Serialize};
 
 use super::attempt::Seen;
 use super::{Climber, Part, patience};
 use crate::build::Kernel;
+use crate::ladder::Added;
 use crate::rung::{Request, Requests};
 use crate::session::Session;
 use crate::spec::SpecFile;
@@ -53,6 +56,24 @@ pub enum Finding {
     Unproved,
 }
 
+impl Verdict {
+    /// Of an option that nothing is known of yet.
+    fn begun(rung: &str, request: &Request) -> Verdict {
+        Verdict {
+            rung: rung.to_string(),
+            option: request.option(),
+            place: request.origin.clone(),
+            why: request.why.clone(),
+            finding: Finding::NotNeeded,
+            proof: None,
+            evidence: Vec::new(),
+            fell: Vec::new(),
+            build_seconds: 0.0,
+            boot_seconds: 0.0,
+        }
+    }
+}
+
 /// "4 options: 3 needed, 1 not needed, 0 on anyway, 0 unproved"
 pub fn count(verdicts: &[Verdict]) -> String {
     let of = |finding: Finding| verdicts.iter().filter(|verdict| verdict.finding == finding).count();
@@ -73,15 +94,25 @@ impl Finding {
     }
 }
 
-/// The boots of a rung with all its options: what they took, by which those with one less are measured.
-struct Plan<'a> {
-    requests: &'a Requests,
-    kernel: &'a Kernel,
-    position: usize,
-    passed: Vec<Seen>,
+/// How many kernels may wait for their boots: builds run ahead of the boots, but not by a whole ladder.
+const AHEAD: usize = 2;
+/// By how much the builds give way to the boots beside them (nice(2)): a boot's time is part of its verdict, a build's is not.
+const GIVE_WAY: i32 = 10;
+
+/// What the builds hand to the boots, in the ladder's order.
+enum Work {
+    /// A rung's kernel with all its options: its proofs have to hold, and what they take measures the boots that follow.
+    Rung { position: usize, kernel: Kernel },
+    /// One with an option less, and what is known of it so far.
+    Without { option: String, kernel: Kernel, verdict: Verdict },
+    /// A verdict that no boot can change.
+    Decided(Verdict),
+    /// The rung has no more.
+    RungDone,
 }
 
 /// Takes each option of the rungs of `part` away in turn; tells `on_verdict` of each, and `on_rung` of all so far when a rung is done.
+/// While one kernel boots, the next is built.
 ///
 /// # Errors
 /// As [`super::climb`]; a rung that is not proved even with all its options.
@@ -92,28 +123,99 @@ pub fn prove(
     mut on_verdict: impl FnMut(&Verdict),
     mut on_rung: impl FnMut(&[Verdict]) -> Result<()>,
 ) -> Result<Vec<Verdict>> {
-    let (climber, range) = Climber::open(session, spec, part)?;
-    let mut verdicts = Vec::new();
-    for position in range {
-        let (kernel, added) = climber.kernel(position)?;
-        let requests: Vec<&Request> = added.requests.iter().collect();
-        if added.new.is_empty() {
-            continue;
-        }
-        let passed = climber.boot_all(position, &kernel)?;
-        let plan = Plan { requests: &added.requests, kernel: &kernel, position, passed };
-        for &index in &added.new {
-            session.cancel.check()?;
-            let verdict = climber.judge(&plan, requests[index])?;
-            on_verdict(&verdict);
-            verdicts.push(verdict);
-        }
-        on_rung(&verdicts)?;
-    }
+    let stop = session.cancel.child();
+    let session_of_both = session.part(&stop);
+    let (climber, range) = Climber::open(&session_of_both, spec, part)?;
+    let (sender, work) = mpsc::sync_channel(AHEAD);
+    let stopping = |error: Error| {
+        stop.set();
+        error
+    };
+    let boots = |_: &Cancel| climber.boot_each(work, &mut on_verdict, &mut on_rung).map_err(stopping);
+    let builds = |_: &Cancel| climber.build_each(range, &sender).map_err(stopping);
+    // The sender goes with its thread: that it is gone tells the boots that there is no more.
+    let (verdicts, ()) = base::both(&session.cancel, boots, move |part| builds(part))?;
     Ok(verdicts)
 }
 
 impl Climber<'_> {
+    /// Builds the kernels of the rungs and, after each, those with one option less.
+    fn build_each(&self, range: RangeInclusive<usize>, to: &SyncSender<Work>) -> Result<()> {
+        // Of this thread, and of what it starts. Refused, it only takes longer.
+        let _ = rustix::process::nice(GIVE_WAY);
+        // Nobody receives any more: the boots ended with an error of their own.
+        let send = |work| to.send(work).map_err(|_| Error::cancelled());
+        for position in range {
+            let (kernel, Added { requests, new }) = self.kernel(position)?;
+            if new.is_empty() {
+                continue;
+            }
+            let config = kernel.read_config()?;
+            send(Work::Rung { position, kernel })?;
+            let asked: Vec<&Request> = requests.iter().collect();
+            for index in new {
+                self.workshop.session.cancel.check()?;
+                send(self.without(position, &requests, asked[index], &config)?)?;
+            }
+            send(Work::RungDone)?;
+        }
+        Ok(())
+    }
+
+    /// The kernel with one option less, if its boot is to decide.
+    fn without(&self, position: usize, all: &Requests, request: &Request, with: &DotConfig) -> Result<Work> {
+        let rung = &self.ladder.steps[position].rung.name;
+        let option = &request.assignment.name;
+        let mut verdict = Verdict::begun(rung, request);
+        if let Some(reason) = &request.unproved {
+            verdict.finding = Finding::Unproved;
+            verdict.evidence.push(reason.clone());
+            return Ok(Work::Decided(verdict));
+        }
+        let began = Instant::now();
+        let name = format!("{rung}-without-{option}");
+        let kernel = self.workshop.kernel_as_it_comes(&name, &all.without(option))?;
+        verdict.build_seconds = began.elapsed().as_secs_f64();
+        let config = kernel.read_config()?;
+        if config.value(option) == request.assignment.value {
+            verdict.finding = Finding::OnAnyway;
+            return Ok(Work::Decided(verdict));
+        }
+        verdict.fell = fallen(with, &config, option);
+        Ok(Work::Without { option: option.clone(), kernel, verdict })
+    }
+
+    /// Boots what was built, as it comes.
+    fn boot_each(
+        &self,
+        work: Receiver<Work>,
+        on_verdict: &mut impl FnMut(&Verdict),
+        on_rung: &mut impl FnMut(&[Verdict]) -> Result<()>,
+    ) -> Result<Vec<Verdict>> {
+        let mut verdicts = Vec::new();
+        let mut measured = None;
+        for work in work {
+            let verdict = match (work, &measured) {
+                (Work::Rung { position, kernel }, _) => {
+                    measured = Some((position, self.boot_all(position, &kernel)?));
+                    continue;
+                }
+                (Work::RungDone, _) => {
+                    on_rung(&verdicts)?;
+                    continue;
+                }
+                (Work::Without { option, kernel, mut verdict }, Some((position, passed))) => {
+                    self.boot_without(*position, passed, &kernel, &option, &mut verdict)?;
+                    verdict
+                }
+                (Work::Decided(verdict) | Work::Without { verdict, .. }, _) => verdict,
+            };
+            on_verdict(&verdict);
+            verdicts.push(verdict);
+        }
+        Ok(verdicts)
+    }
+
     /// Boots all proofs of a rung with all its options.
     fn boot_all(&self, position: usize, kernel: &Kernel) -> Result<Vec<Seen>> {
         let rung = &self.ladder.steps[position].rung;
@@ -134,50 +236,22 @@ impl Climber<'_> {
         Ok(all)
     }
 
-    /// One option less.
-    fn judge(&self, plan: &Plan, request: &Request) -> Result<Verdict> {
-        let rung = &self.ladder.steps[plan.position].rung.name;
-        let name = &request.assignment.name;
-        let mut verdict = Verdict {
-            rung: rung.clone(),
-            option: request.option(),
-            place: request.origin.clone(),
-            why: request.why.clone(),
-            finding: Finding::NotNeeded,
-            proof: None,
-            evidence: Vec::new(),
-            fell: Vec::new(),
-            build_seconds: 0.0,
-            boot_seconds: 0.0,
-        };
-        if let Some(reason) = &request.unproved {
-            verdict.finding = Finding::Unproved;
-            verdict.evidence.push(reason.clone());
-            return Ok(verdict);
-        }
+    /// Boots the proofs one after the other until one fails. `passed`: the same with the option.
+    fn boot_without(
+        &self,
+        position: usize,
+        passed: &[Seen],
+        kernel: &Kernel,
+        option: &str,
+        verdict: &mut Verdict,
+    ) -> Result<()> {
+        let rung = &self.ladder.steps[position].rung;
         let began = Instant::now();
-        let without = plan.requests.without(name);
-        let kernel = self.workshop.kernel_as_it_comes(&format!("{rung}-without-{name}"), &without)?;
-        verdict.build_seconds = began.elapsed().as_secs_f64();
-        let config = kernel.read_config()?;
-        if config.value(name) == request.assignment.value {
-            verdict.finding = Finding::OnAnyway;
-            return Ok(verdict);
-        }
-        verdict.fell = fallen(&plan.kernel.read_config()?, &config, name);
-        self.boot_without(plan, &kernel, name, &mut verdict)?;
-        Ok(verdict)
-    }
-
-    /// Boots the proofs one after the other until one fails.
-    fn boot_without(&self, plan: &Plan, kernel: &Kernel, option: &str, verdict: &mut Verdict) -> Result<()> {
-        let rung = &self.ladder.steps[plan.position].rung;
-        let began = Instant::now();
-        for (index, (proof, with)) in rung.proof.iter().zip(&plan.passed).enumerate() {
-            let name = self.run_name(plan.position, index, &format!("without-{option}"));
+        for (index, (proof, with)) in rung.proof.iter().zip(passed).enumerate() {
+            let name = self.run_name(position, index, &format!("without-{option}"));
             let what = format!("without {option}");
             let within = Some(patience(with, false));
-            let seen = self.boot(proof, plan.position, kernel, (&name, &what), within)?;
+            let seen = self.boot(proof, position, kernel, (&name, &what), within)?;
             if seen.passed {
                 continue;
             }
