@@ -102,9 +102,9 @@ const GIVE_WAY: i32 = 10;
 /// What the builds hand to the boots, in the ladder's order.
 enum Work {
     /// A rung's kernel with all its options: its proofs have to hold, and what they take measures the boots that follow.
-    Rung { position: usize, kernel: Kernel },
+    Rung { position: usize, kernel: Box<Kernel> },
     /// One with an option less, and what is known of it so far.
-    Without { option: String, kernel: Kernel, verdict: Verdict },
+    Without { option: String, kernel: Box<Kernel>, verdict: Verdict },
     /// A verdict that no boot can change.
     Decided(Verdict),
     /// The rung has no more.
@@ -131,10 +131,11 @@ pub fn prove(
         stop.set();
         error
     };
+    let climber = &climber;
     let boots = |_: &Cancel| climber.boot_each(work, &mut on_verdict, &mut on_rung).map_err(stopping);
-    let builds = |_: &Cancel| climber.build_each(range, &sender).map_err(stopping);
     // The sender goes with its thread: that it is gone tells the boots that there is no more.
-    let (verdicts, ()) = base::both(&session.cancel, boots, move |part| builds(part))?;
+    let builds = move |_: &Cancel| climber.build_each(range, &sender).map_err(stopping);
+    let (verdicts, ()) = base::both(&session.cancel, boots, builds)?;
     Ok(verdicts)
 }
 
@@ -151,7 +152,7 @@ impl Climber<'_> {
                 continue;
             }
             let config = kernel.read_config()?;
-            send(Work::Rung { position, kernel })?;
+            send(Work::Rung { position, kernel: Box::new(kernel) })?;
             let asked: Vec<&Request> = requests.iter().collect();
             for index in new {
                 self.workshop.session.cancel.check()?;
@@ -182,7 +183,7 @@ impl Climber<'_> {
             return Ok(Work::Decided(verdict));
         }
         verdict.fell = fallen(with, &config, option);
-        Ok(Work::Without { option: option.clone(), kernel, verdict })
+        Ok(Work::Without { option: option.clone(), kernel: Box::new(kernel), verdict })
     }
 
     /// Boots what was built, as it comes.
