@@ -13,6 +13,8 @@ use crate::hash::Sha256;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Package lists of some 20 MB, of every source apt is set up with.
 const UPDATE_LIMIT: Duration = Duration::from_secs(300);
+/// How long lists of ours count as new: as long as it takes to ask for the next package, and to try again.
+const FRESH: Duration = Duration::from_secs(600);
 
 /// A mirror of Debian's archive, from apt's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,18 +140,33 @@ impl Apt {
         Apt::default()
     }
 
-    /// Lists of our own in `folder`, of the same sources: made, or brought up to date.
+    /// Lists of our own in `folder`, of the same sources; [`Apt::update`] brings them up to date.
+    pub(crate) fn with_lists(folder: &Path) -> Apt {
+        Apt { lists: Some(folder.to_path_buf()), config: None }
+    }
+
+    /// Makes our own lists, or brings them up to date if that was some time ago.
     ///
     /// # Errors
     /// The folder cannot be made; cancelled. Not that a source did not answer: what is not listed is not offered.
-    pub(crate) fn updated(self, folder: &Path, cancel: &Cancel) -> Result<Apt> {
+    pub(crate) fn update(&self, cancel: &Cancel) -> Result<()> {
+        let Some(folder) = &self.lists else { return Ok(()) };
         let cannot = || format!("cannot write {}", folder.display());
+        let marker = folder.join("allno-updated");
+        let updated = marker.metadata().and_then(|marker| marker.modified()).ok();
+        if updated.and_then(|time| time.elapsed().ok()).is_some_and(|age| age < FRESH) {
+            return Ok(());
+        }
         std::fs::create_dir_all(folder.join("partial")).context(cannot)?;
-        let apt = Apt { lists: Some(folder.to_path_buf()), ..self };
-        // No descriptions in other languages; a source that is down must not hold up the others.
-        let update = ["-o", "Acquire::Languages=none", "-o", "Acquire::http::Timeout=20", "update"];
-        apt.get(&update).capture(UPDATE_LIMIT, cancel)?;
-        Ok(apt)
+        // No descriptions in other languages; a source that is down must not hold up the others, but is a failure.
+        let settings =
+            ["Acquire::Languages=none", "Acquire::http::Timeout=20", "APT::Update::Error-Mode=any"];
+        let words: Vec<&str> =
+            settings.iter().flat_map(|setting| ["-o", *setting]).chain(["update"]).collect();
+        match self.program("apt-get", &words).capture(UPDATE_LIMIT, cancel)?.status.success() {
+            true => std::fs::write(&marker, "").context(cannot),
+            false => Ok(()),
+        }
     }
 
     /// Where apt would get the package `name` from, and its hash. Asks no network.
@@ -164,7 +181,7 @@ impl Apt {
         if process::find("apt-get").is_none() {
             return Err(Error::host("this machine has no apt"));
         }
-        let printed = self.get(&["--print-uris", "download", name]).capture(LIMIT, cancel)?;
+        let printed = self.program("apt-get", &["--print-uris", "download", name]).capture(LIMIT, cancel)?;
         let package = printed.stdout.lines().find_map(parse_uri).ok_or_else(|| {
             let said = printed.stderr.lines().filter_map(|line| line.strip_prefix("E: ")).collect::<Vec<_>>();
             let said = if said.is_empty() { "nothing".to_string() } else { said.join("; ") };
@@ -178,8 +195,22 @@ impl Apt {
         Ok((package, Mirror { root, proxy, security: false }))
     }
 
-    fn get(&self, words: &[&str]) -> Program {
-        let mut program = Program::new("apt-get").env("LC_ALL", "C");
+    /// The package that a meta-package stands for: the first it depends on. Asks no network.
+    ///
+    /// # Errors
+    /// As [`Apt::package`].
+    pub(crate) fn behind(&self, meta: &str, cancel: &Cancel) -> Result<String> {
+        if process::find("apt-cache").is_none() {
+            return Err(Error::host("this machine has no apt"));
+        }
+        let printed = self.program("apt-cache", &["depends", "--", meta]).capture(LIMIT, cancel)?.stdout;
+        first_dependency(&printed).ok_or_else(|| {
+            Error::host(format!("apt does not know the package {meta}")).hint("as root: apt-get update")
+        })
+    }
+
+    fn program(&self, tool: &str, words: &[&str]) -> Program {
+        let mut program = Program::new(tool).env("LC_ALL", "C");
         if let Some(config) = &self.config {
             program = program.env("APT_CONFIG", config);
         }
@@ -187,26 +218,10 @@ impl Apt {
             program = program.args(["-o".into(), format!("Dir::State::lists={}", lists.display())]);
             // Its index of the lists is of no use to others, and nobody else may have to read the folder.
             let alone = ["Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=", "APT::Sandbox::User="];
-            program = program.args(alone.iter().flat_map(|option| ["-o", option]));
+            program = program.args(alone.iter().flat_map(|option| ["-o", *option]));
         }
         program.args(words.iter().copied())
     }
-}
-
-/// The package that a meta-package stands for: the first it depends on (`linux-image-amd64` is a kernel's name that changes with
-/// every kernel). Asks no network.
-///
-/// # Errors
-/// No apt here, or apt does not know the package: [`base::Kind::Host`].
-pub fn package_behind(meta: &str, cancel: &Cancel) -> Result<String> {
-    if process::find("apt-cache").is_none() {
-        return Err(Error::host("this machine has no apt"));
-    }
-    let program = Program::new("apt-cache").args(["depends", "--", meta]).env("LC_ALL", "C");
-    let printed = program.capture(LIMIT, cancel)?.stdout;
-    first_dependency(&printed).ok_or_else(|| {
-        Error::host(format!("apt does not know the package {meta}")).hint("as root: apt-get update")
-    })
 }
 
 /// The first `Depends: NAME` of what `apt-cache depends` printed; a virtual package, in angle brackets, is none.
@@ -338,8 +353,9 @@ mod tests {
         let cancel = Cancel::new();
         let refused = machine.package("linux-source-0.9", &cancel).unwrap_err();
         assert!(refused.message().contains("does not offer"), "{refused}");
-        let (found, _) =
-            machine.updated(&at("new"), &cancel).unwrap().package("linux-source-0.9", &cancel).unwrap();
+        let ours = Apt { lists: Some(at("new")), ..machine };
+        ours.update(&cancel).unwrap();
+        let (found, _) = ours.package("linux-source-0.9", &cancel).unwrap();
         assert_eq!((found.version.as_str(), found.length), ("0.9.1", 5));
         assert_eq!(found.sha256, hash.parse().unwrap());
     }

@@ -87,28 +87,33 @@ impl Store {
                 return Ok(fetched);
             }
             // Lists as old as the machine know nothing of a package's last months, or name a version that is gone.
-            if matches!(origin, Origin::DebianPackage { .. }) && !options.offline {
-                let lists = self.package_lists(events, cancel)?;
-                attempts.said.push("the same, with new package lists:".to_string());
-                let found =
-                    self.try_origin(source, origin, &lists, options, &mut attempts, events, cancel)?;
-                if let Some(fetched) = found {
-                    return Ok(fetched);
-                }
+            if !origin.is_listed() {
+                continue;
+            }
+            let Some(lists) = self.package_lists(options.offline, events, cancel)? else { continue };
+            attempts.said.push("the same, with new package lists:".to_string());
+            let found = self.try_origin(source, origin, &lists, options, &mut attempts, events, cancel)?;
+            if let Some(fetched) = found {
+                return Ok(fetched);
             }
         }
         Err(if options.offline { missing_offline(source) } else { attempts.failure(source) })
     }
 
-    /// Lists of the machine's packages as they are now, kept in the store.
-    fn package_lists(&self, events: &Events, cancel: &Cancel) -> Result<Apt> {
+    /// Lists of the machine's packages, kept in the store: as they are now; offline as they are there, if they are.
+    fn package_lists(&self, offline: bool, events: &Events, cancel: &Cancel) -> Result<Option<Apt>> {
         const NAME: &str = "apt-lists";
+        let folder = self.caches().join(NAME);
+        if offline {
+            return Ok(folder.exists().then(|| Apt::with_lists(&folder)));
+        }
         let task = events.task("fetching", "package lists");
         let lock = self.lock_path("cache", NAME);
         let _lock = Lock::take(&lock, Mode::Exclusive, "fetching package lists", events, cancel)?;
-        let lists = Apt::of_machine().updated(&self.caches().join(NAME), cancel)?;
+        let lists = Apt::with_lists(&folder);
+        lists.update(cancel)?;
         task.end("fetched", "package lists: this machine's do not have it");
-        Ok(lists)
+        Ok(Some(lists))
     }
 
     /// The file from the first address of the origin that gives it, if one does.
@@ -365,8 +370,13 @@ fn addresses(
             let url = |root: &str| format!("{}/{}", root.trim_end_matches('/'), apt::encode(path));
             Ok(roots.into_iter().map(|mirror| address(url(&mirror.root), mirror.proxy)).collect())
         }
-        Origin::DebianPackage { name } => {
-            let (package, mirror) = apt.package(name, cancel)?;
+        Origin::DebianPackage { .. } | Origin::DebianBehind { .. } => {
+            let name = match origin {
+                Origin::DebianBehind { meta } => apt.behind(meta, cancel)?,
+                Origin::DebianPackage { name } => name.clone(),
+                _ => source.name.clone(),
+            };
+            let (package, mirror) = apt.package(&name, cancel)?;
             let file = package.pool.rsplit('/').next().unwrap_or_default().to_string();
             check_name(&file)?;
             Ok(vec![Address {
@@ -416,7 +426,8 @@ impl Attempts {
 
     fn failure(self, source: &Source) -> Error {
         let kind = if self.reached { Kind::Failed } else { Kind::Host };
-        let mut error = Error::new(kind, format!("cannot fetch {} {}", source.name, source.version));
+        let what = format!("cannot fetch {} {}", source.name, source.version);
+        let mut error = Error::new(kind, what.trim_end());
         if self.said.is_empty() {
             error = error.note("its recipe names no origin");
         }

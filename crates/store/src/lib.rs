@@ -32,7 +32,6 @@ mod unpack;
 mod verify;
 mod workspace;
 
-pub use apt::package_behind;
 pub use artifact::{Artifact, Rebuild};
 pub use checkout::tree_digest;
 pub use gc::{Collected, Entry, EntryKind, Policy};

@@ -206,7 +206,7 @@ impl Source {
     fn as_locked(&self, locked: &Locked) -> Source {
         let mut origins: Vec<Origin> = Vec::new();
         let exact = |origin: &&Origin| {
-            let package = matches!(origin, Origin::DebianPackage { .. });
+            let package = origin.is_listed();
             !package && origin.own_hash().or(self.sha256) == Some(locked.sha256)
         };
         origins.extend(self.origins.iter().filter(exact).cloned());

@@ -44,6 +44,12 @@ pub enum Origin {
         /// The package's name.
         name: String,
     },
+    /// The package that a meta-package stands for, the first it depends on: linux-image-amd64 is a kernel's name that changes with
+    /// every kernel.
+    DebianBehind {
+        /// The meta-package's name.
+        meta: String,
+    },
 }
 
 impl Origin {
@@ -53,6 +59,11 @@ impl Origin {
             Origin::DebianFile { sha256, .. } => Some(*sha256),
             _ => None,
         }
+    }
+
+    /// Whether apt's package lists say where it is.
+    pub(crate) fn is_listed(&self) -> bool {
+        matches!(self, Origin::DebianPackage { .. } | Origin::DebianBehind { .. })
     }
 
     /// The origin that a label in a lock file names, see its `Display`. A package is labelled by its path, so
@@ -75,6 +86,7 @@ impl fmt::Display for Origin {
             Origin::Url(url) => write!(formatter, "upstream {url}"),
             Origin::DebianPath(path) | Origin::DebianFile { path, .. } => write!(formatter, "debian {path}"),
             Origin::DebianPackage { name } => write!(formatter, "debian package {name}"),
+            Origin::DebianBehind { meta } => write!(formatter, "debian package behind {meta}"),
         }
     }
 }

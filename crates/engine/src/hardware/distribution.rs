@@ -48,7 +48,7 @@ pub struct Distribution {
 /// The tables of Debian's kernel of a series ("6.12") if there is one, else of the one it installs by default.
 ///
 /// # Errors
-/// [`Kind::Host`], with every origin that was tried: no apt, no such package, nobody who gives it.
+/// No apt, no such package, nobody who gives it: every origin that was tried.
 pub fn distribution(session: &Session, series: &str) -> Result<Distribution> {
     let (package, fetched) = package(session, series)?;
     let inputs = Inputs::new().with("way of reading", WAY).with("package", fetched.sha256.to_string());
@@ -61,45 +61,41 @@ pub fn distribution(session: &Session, series: &str) -> Result<Distribution> {
     Ok(Distribution { package, version: fetched.version.clone(), modules, claims, table, config })
 }
 
-/// The kernel's package, fetched. All of Debian's modules are in the one for PCs; those for clouds leave most out.
+/// The kernel's package, fetched, and its name. All of Debian's modules are in the one for PCs; those for clouds leave most out.
 fn package(session: &Session, series: &str) -> Result<(String, Fetched)> {
-    let mut tried = Vec::new();
-    for meta in [format!("linux-image-{series}-amd64"), "linux-image-amd64".to_string()] {
-        let found = store::package_behind(&meta, &session.cancel)
-            .and_then(|name| fetch(session, &name).map(|fetched| (name, fetched)));
-        match found {
-            Ok(found) => return Ok(found),
-            Err(error) if error.kind() == Kind::Cancelled => return Err(error),
-            Err(error) => tried.push((meta, error)),
-        }
-    }
-    let mut all =
-        Error::host("no kernel of a distribution is within reach, whose modules say what they drive");
-    for (meta, error) in tried {
-        all = all.note(format!("debian package {meta}: {}", error.message()));
-        for note in error.notes() {
-            all = all.note(note.clone());
-        }
-    }
-    Err(all
-        .hint("allno config hardware … --from tree    (what the kernel's own sources say)")
-        .hint("as root: apt-get update"))
-}
-
-fn fetch(session: &Session, name: &str) -> Result<Fetched> {
+    let behind = |meta: String| Origin::DebianBehind { meta };
     let source = Source {
-        name: name.to_string(),
+        name: "linux-image".to_string(),
         version: String::new(),
-        file: format!("{name}.deb"),
+        file: "linux-image.deb".to_string(),
         sha256: None,
-        origins: vec![Origin::DebianPackage { name: name.to_string() }],
+        origins: [format!("linux-image-{series}-amd64"), "linux-image-amd64".to_string()].map(behind).into(),
     };
     let options = FetchOptions {
         offline: session.offline,
         project: Some(session.project.clone()),
         ..FetchOptions::default()
     };
-    session.store.fetch(&source, &options, &session.events, &session.cancel)
+    let fetched = session.store.fetch(&source, &options, &session.events, &session.cancel);
+    let fetched = fetched.map_err(|error| match error.kind() {
+        Kind::Cancelled => error,
+        kind => no_kernel(kind, &error, &source.origins),
+    })?;
+    // deb-name: NAME_VERSION_ARCHITECTURE.deb
+    let file = fetched.path.file_name().unwrap_or_default().to_string_lossy();
+    let name = file.split('_').next().unwrap_or_default().to_string();
+    Ok((name, fetched))
+}
+
+fn no_kernel(kind: Kind, error: &Error, origins: &[Origin]) -> Error {
+    let message = "no kernel of a distribution is within reach, whose modules say what they drive";
+    let mut all = Error::new(kind, message).note(error.message());
+    for note in error.notes() {
+        all = all.note(note.clone());
+    }
+    let wanted: Vec<String> = origins.iter().map(Origin::to_string).collect();
+    all.note(format!("wanted: {}", wanted.join(", ")))
+        .hint("allno config hardware … --from tree    (what the kernel's own sources say)")
 }
 
 /// Unpacks the package and reads its modules.
