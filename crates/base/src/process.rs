@@ -2,6 +2,7 @@
 //! and dies with us: on Ctrl-C we kill its group, and when we are killed ourselves a watchdog does.
 
 mod lines;
+mod time;
 mod watchdog;
 
 use std::ffi::{OsStr, OsString};
@@ -19,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::{Cancel, Context, Error, Result};
 use lines::Lines;
+pub use time::ProcessorTime;
 
 /// How many of a failed program's last lines its error shows.
 pub const LAST_LINES: usize = 20;
@@ -33,6 +35,7 @@ pub struct Program {
     directory: Option<PathBuf>,
     clean: bool,
     environment: Vec<(OsString, OsString)>,
+    counter: Option<ProcessorTime>,
 }
 
 /// What a short program printed.
@@ -55,7 +58,14 @@ impl Program {
             directory: None,
             clean: false,
             environment: Vec::new(),
+            counter: None,
         }
+    }
+
+    /// Adds its processor time to `counter` when it has ended.
+    pub fn counted(mut self, counter: &ProcessorTime) -> Program {
+        self.counter = Some(counter.clone());
+        self
     }
 
     /// Adds one argument.
@@ -145,7 +155,7 @@ impl Program {
             watchdog::wake();
         }
         let child = command.spawn().map_err(|cause| self.cannot_start(&cause))?;
-        Running::new(child, foreground)
+        Running::new(child, foreground, self.counter.clone())
     }
 
     fn cannot_start(&self, cause: &std::io::Error) -> Error {
@@ -267,16 +277,6 @@ impl Program {
     }
 }
 
-/// The processor time, user and system, of all our children that have ended, and of theirs (proc(5), /proc/PID/stat, cutime and
-/// cstime). Zero where /proc does not say.
-pub fn children_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The second field is the name in parentheses, which may hold spaces; cutime is field 16, the state field 3.
-    let fields = stat.rfind(')').map_or("", |end| &stat[end + 1..]).split_ascii_whitespace();
-    let ticks: u64 = fields.skip(16 - 3).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second().max(1) as f64)
-}
-
 /// "ended with exit code 2", "was killed by signal 9".
 pub fn ending(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
@@ -319,15 +319,16 @@ pub struct Running {
     group: Pid,
     foreground: bool,
     status: Option<ExitStatus>,
+    counter: Option<ProcessorTime>,
 }
 
 impl Running {
-    fn new(child: Child, foreground: bool) -> Result<Running> {
+    fn new(child: Child, foreground: bool, counter: Option<ProcessorTime>) -> Result<Running> {
         let group = Pid::from_child(&child);
         if !foreground {
             watchdog::add(group);
         }
-        Ok(Running { child, group, foreground, status: None })
+        Ok(Running { child, group, foreground, status: None, counter })
     }
 
     /// The process's id, and its group's unless it runs in the foreground.
@@ -343,6 +344,10 @@ impl Running {
     /// How it ended, if it has.
     pub fn try_status(&mut self) -> Result<Option<ExitStatus>> {
         if self.status.is_none() {
+            // Once it is waited for, nobody says any more what it took.
+            if self.counter.as_ref().is_some_and(|counter| !counter.take(self.group)) {
+                return Ok(None);
+            }
             self.status = self.child.try_wait().context(|| "cannot wait for a child".into())?;
             if self.status.is_some() {
                 self.forget();

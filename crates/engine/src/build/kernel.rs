@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::process::{Program, children_time};
+use base::process::{ProcessorTime, Program};
 use base::{Context, Error, Result, Size, Task, Total, Unit};
 use kconfig::DotConfig;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ impl Kernel {
 pub struct Effort {
     /// How many objects of the kernel were compiled or assembled (kbuild's CC and AS lines).
     pub objects_compiled: u64,
-    /// The processor time of make and all it started, configuring included, in seconds.
+    /// The processor time of make and all it started, for the configuration too, in seconds.
     pub cpu_seconds: f64,
 }
 
@@ -103,7 +103,9 @@ pub fn build(
         .with("linker", &toolchain.linker);
     let mut done = None;
     let artifact = session.realize(naming.artifact, &inputs, |tree| {
-        done = Some(Builder { session, naming, source, requests, toolchain }.build_into(tree)?);
+        let processor_time = ProcessorTime::default();
+        let builder = Builder { session, naming, source, requests, toolchain, processor_time };
+        done = Some(builder.build_into(tree)?);
         Ok(())
     })?;
     let (effort, rebuilt) = done.map_or((None, None), |(effort, rebuilt)| (Some(effort), rebuilt));
@@ -136,6 +138,7 @@ struct Builder<'a> {
     source: &'a KernelSource,
     requests: &'a Requests,
     toolchain: &'a Toolchain,
+    processor_time: ProcessorTime,
 }
 
 impl Builder<'_> {
@@ -147,9 +150,8 @@ impl Builder<'_> {
         let objects = store.workspace(&name, &self.session.project, events, cancel)?;
         let before = if objects.reused { Before::of(&objects.path) } else { None };
         let log = out.join("build.log");
-        let began = children_time();
         let made = self.make_all(&objects, &log, &task);
-        let cpu_seconds = children_time().saturating_sub(began).as_secs_f64();
+        let cpu_seconds = self.processor_time.total().as_secs_f64();
         let (config, made) = match made {
             Ok(made) => made,
             // After an error of its own make has removed the target it was at, so the rest can be trusted; what was
@@ -195,7 +197,7 @@ impl Builder<'_> {
     }
 
     fn program(&self, objects: &Path) -> Program {
-        kbuild(self.source, self.toolchain, objects)
+        kbuild(self.source, self.toolchain, objects).counted(&self.processor_time)
     }
 
     /// Our engine resolves the configuration; the tree's own tool then must not change a line of it.
