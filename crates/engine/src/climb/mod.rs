@@ -1,5 +1,6 @@
 //! Climbs the ladder: each rung's kernel is built, the kernel of the rung below is seen to fail where the rung's own passes.
 
+mod ahead;
 mod attempt;
 mod processor;
 pub mod prove;
@@ -11,6 +12,7 @@ mod user_space;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,16 +28,19 @@ use crate::rung::{Requests, append_words};
 use crate::session::Session;
 use crate::spec::SpecFile;
 use crate::workshop::Workshop;
+use ahead::{Made, ahead};
 use attempt::{Attempt, Seen};
 pub use record::{OptionRecord, ProofRecord, Record};
 use user_space::UserSpace;
 
-/// A boot that is to fail gets as long as the one that passed took and, where it has not shown yet what was foreseen, as much again
-/// this many times …
+/// A boot that is to fail gets as long as the one that passed took. Where it has shown by then what was foreseen, it gets this much
+/// more, in which it could still prove that wrong …
+const AFTERMATH: Duration = Duration::from_secs(1);
+/// … and where it has not, as much again this many times …
 const PATIENCE: u32 = 2;
-/// … but no more than this on top, as long boots differ little among themselves …
+/// … but no more than this, as long boots differ little among themselves …
 const MOST_PATIENCE: Duration = Duration::from_secs(30);
-/// … and this much in any case.
+/// … and this on top, for short ones.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Which part of the ladder.
@@ -47,7 +52,7 @@ pub struct Part {
     pub to: Option<String>,
 }
 
-/// Climbs, and tells `on_record` of each rung as it is done.
+/// Climbs, and tells `on_record` of each rung as it is done. While one rung boots, the kernel of the next is built.
 ///
 /// # Errors
 /// A rung that does not exist, a wrong rung, a kernel that does not build, QEMU that does not start. That a rung is not proved is no
@@ -58,21 +63,22 @@ pub fn climb(
     part: &Part,
     mut on_record: impl FnMut(&Record) -> Result<()>,
 ) -> Result<Vec<Record>> {
-    let (climber, range) = Climber::open(session, spec, part)?;
-    let mut records = Vec::new();
-    let mut below = match range.start().checked_sub(1) {
-        Some(position) => Some(climber.kernel(position)?.0),
-        None => None,
-    };
-    for position in range {
-        session.cancel.check()?;
-        let (kernel, added) = climber.kernel(position)?;
-        let record = climber.prove(position, &kernel, &added, below.as_ref())?;
-        on_record(&record)?;
-        records.push(record);
-        below = Some(kernel);
-    }
-    Ok(records)
+    ahead(
+        session,
+        spec,
+        part,
+        |climber, range, made| climber.build_rungs(range, made),
+        |climber, rungs| climber.prove_rungs(rungs, &mut on_record),
+    )
+}
+
+/// A rung that is built.
+struct Built {
+    position: usize,
+    kernel: Kernel,
+    added: Added,
+    /// Whether it is to be proved, and does not only stand below the first that is.
+    proved: bool,
 }
 
 struct Climber<'a> {
@@ -119,6 +125,36 @@ impl Climber<'_> {
         let kernel = self.workshop.kernel(name, &added.requests);
         let kernel = kernel.map_err(|error| error.note(format!("on the way to the rung \"{name}\"")))?;
         Ok((kernel, added))
+    }
+
+    /// Builds the kernels of the rungs, and the one below them.
+    fn build_rungs(&self, range: RangeInclusive<usize>, made: &Made<Built>) -> Result<()> {
+        let first = *range.start();
+        for position in first.saturating_sub(1)..=*range.end() {
+            self.workshop.session.cancel.check()?;
+            let (kernel, added) = self.kernel(position)?;
+            made.leave(Built { position, kernel, added, proved: position >= first })?;
+        }
+        Ok(())
+    }
+
+    /// Proves the rungs as they come.
+    fn prove_rungs(
+        &self,
+        rungs: Receiver<Built>,
+        on_record: &mut impl FnMut(&Record) -> Result<()>,
+    ) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        let mut below: Option<Kernel> = None;
+        for Built { position, kernel, added, proved } in rungs {
+            if proved {
+                let record = self.prove(position, &kernel, &added, below.as_ref())?;
+                on_record(&record)?;
+                records.push(record);
+            }
+            below = Some(kernel);
+        }
+        Ok(records)
     }
 
     /// Where a kernel of these rungs has its arguments built in (`CMDLINE_BOOL`), they name the distribution's root.
@@ -285,8 +321,8 @@ fn file_bytes(path: &Path) -> Result<u64> {
 /// How long a boot that is to fail deserves, by one that passed on the same machine. `said`: it has shown already what it was
 /// foreseen to show.
 fn patience(passed: &Seen, said: bool) -> Duration {
-    let more = if said { Duration::ZERO } else { (passed.took * PATIENCE).min(MOST_PATIENCE) };
-    passed.took + more + GRACE
+    let more = if said { AFTERMATH } else { (passed.took * PATIENCE).min(MOST_PATIENCE) + GRACE };
+    passed.took + more
 }
 
 /// What both boots together say.

@@ -2,13 +2,14 @@
 //! option less, and the verdict what then fails, if anything.
 
 use std::ops::RangeInclusive;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use base::{Cancel, Error, Result};
+use base::{Error, Result};
 use kconfig::{DotConfig, Value};
 use serde::{Deserialize, Serialize};
 
+use super::ahead::{Made, ahead};
 use super::attempt::Seen;
 use super::{Climber, Part, patience};
 use crate::build::Kernel;
@@ -94,11 +95,6 @@ impl Finding {
     }
 }
 
-/// How many kernels may wait for their boots: builds run ahead of the boots, but not by a whole ladder.
-const AHEAD: usize = 2;
-/// By how much the builds give way to the boots beside them (nice(2)): a boot's time is part of its verdict, a build's is not.
-const GIVE_WAY: i32 = 10;
-
 /// What the builds hand to the boots, in the ladder's order.
 enum Work {
     /// A rung's kernel with all its options: its proofs have to hold, and what they take measures the boots that follow.
@@ -123,42 +119,31 @@ pub fn prove(
     mut on_verdict: impl FnMut(&Verdict),
     mut on_rung: impl FnMut(&[Verdict]) -> Result<()>,
 ) -> Result<Vec<Verdict>> {
-    let stop = session.cancel.child();
-    let session_of_both = session.part(&stop);
-    let (climber, range) = Climber::open(&session_of_both, spec, part)?;
-    let (sender, work) = mpsc::sync_channel(AHEAD);
-    let stopping = |error: Error| {
-        stop.set();
-        error
-    };
-    let climber = &climber;
-    let boots = |_: &Cancel| climber.boot_each(work, &mut on_verdict, &mut on_rung).map_err(stopping);
-    // The sender goes with its thread: that it is gone tells the boots that there is no more.
-    let builds = move |_: &Cancel| climber.build_each(range, &sender).map_err(stopping);
-    let (verdicts, ()) = base::both(&session.cancel, boots, builds)?;
-    Ok(verdicts)
+    ahead(
+        session,
+        spec,
+        part,
+        |climber, range, made| climber.build_each(range, made),
+        |climber, work| climber.boot_each(work, &mut on_verdict, &mut on_rung),
+    )
 }
 
 impl Climber<'_> {
     /// Builds the kernels of the rungs and, after each, those with one option less.
-    fn build_each(&self, range: RangeInclusive<usize>, to: &SyncSender<Work>) -> Result<()> {
-        // Of this thread, and of what it starts. Refused, it only takes longer.
-        let _ = rustix::process::nice(GIVE_WAY);
-        // Nobody receives any more: the boots ended with an error of their own.
-        let send = |work| to.send(work).map_err(|_| Error::cancelled());
+    fn build_each(&self, range: RangeInclusive<usize>, made: &Made<Work>) -> Result<()> {
         for position in range {
             let (kernel, Added { requests, new }) = self.kernel(position)?;
             if new.is_empty() {
                 continue;
             }
             let config = kernel.read_config()?;
-            send(Work::Rung { position, kernel: Box::new(kernel) })?;
+            made.leave(Work::Rung { position, kernel: Box::new(kernel) })?;
             let asked: Vec<&Request> = requests.iter().collect();
             for index in new {
                 self.workshop.session.cancel.check()?;
-                send(self.without(position, &requests, asked[index], &config)?)?;
+                made.leave(self.without(position, &requests, asked[index], &config)?)?;
             }
-            send(Work::RungDone)?;
+            made.leave(Work::RungDone)?;
         }
         Ok(())
     }

@@ -112,7 +112,8 @@ const QUANTITIES: [Quantity; 4] = [
     },
     Quantity {
         title: "Time to process 1",
-        caption: "From QEMU's start to the kernel's handing over to init, in milliseconds. Machines differ from rung to rung.",
+        caption: "From QEMU's start to the kernel's handing over to init, in milliseconds. Machines differ from rung to rung, \
+                  and a kernel that is built meanwhile slows the boots down.",
         of: |record| record.init_ms.map(|time| (time as f64, format!("{time} ms"))),
     },
     Quantity {
