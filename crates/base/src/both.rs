@@ -16,6 +16,19 @@ pub fn both<A, B: Send>(
     right: impl FnOnce(&Cancel) -> Result<B> + Send,
 ) -> Result<(A, B)> {
     let part = cancel.child();
+    both_stopped_by(cancel, &part, || left(&part), || right(&part))
+}
+
+/// The same for parts that look at the flag `part`, a child of `cancel`, already.
+///
+/// # Errors
+/// As [`both`].
+pub fn both_stopped_by<A, B: Send>(
+    cancel: &Cancel,
+    part: &Cancel,
+    left: impl FnOnce() -> Result<A>,
+    right: impl FnOnce() -> Result<B> + Send,
+) -> Result<(A, B)> {
     let first: OnceLock<Error> = OnceLock::new();
     let fail = |error: Error| {
         // Set only once: the later error is the one that is dropped.
@@ -23,8 +36,8 @@ pub fn both<A, B: Send>(
         part.set();
     };
     let (left, right) = std::thread::scope(|scope| {
-        let right = scope.spawn(|| right(&part).map_err(fail));
-        let left = left(&part).map_err(fail);
+        let right = scope.spawn(|| right().map_err(fail));
+        let left = left().map_err(fail);
         (left, right.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     match (left, right) {

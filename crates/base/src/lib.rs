@@ -11,7 +11,7 @@ mod file;
 pub mod process;
 mod size;
 
-pub use both::both;
+pub use both::{both, both_stopped_by};
 pub use cancel::Cancel;
 pub use error::{Context, Error, Kind, Result, Snippet};
 pub use event::{Event, Events, Task, Total, Unit};
