@@ -184,9 +184,12 @@ fn referee_within(program: &str, arguments: &[&str], limit: Duration) -> String 
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Asks `ready` until it says yes or a minute is over.
+/// How long [`eventually`] waits: unpacking a kernel takes a quarter of a minute alone, and minutes beside three other builds.
+const EVENTUALLY: Duration = Duration::from_secs(600);
+
+/// Asks `ready` until it says yes or the time is up.
 pub fn eventually(what: &str, mut ready: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + EVENTUALLY;
     while !ready() {
         assert!(Instant::now() < deadline, "still not: {what}");
         std::thread::sleep(Duration::from_millis(50));
