@@ -25,12 +25,12 @@ fn small() -> Project {
     project
 }
 
-/// A fresh store in `folder` that needs no network for the tiny node.
-fn store_with_sources(folder: &Path) -> PathBuf {
-    let project = tiny();
+/// A fresh store in `folder` that needs no network for `project`, whose lock then says which sources it uses: a machine whose
+/// package lists are old would look for others.
+fn store_with_sources(project: &Project, folder: &Path) -> PathBuf {
     project.allno(&["build"]).run().ok();
     let store = folder.join("store");
-    copy_sources(&project, &store);
+    copy_sources(project, &store);
     store
 }
 
@@ -42,13 +42,14 @@ struct FreshStore {
 }
 
 impl FreshStore {
-    fn new() -> FreshStore {
+    /// With the sources that `project` needs.
+    fn of(project: &Project) -> FreshStore {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("building");
         std::fs::create_dir_all(&folder).unwrap();
         let mine = File::create(folder.join("lock")).unwrap();
         rustix::fs::flock(&mine, rustix::fs::FlockOperation::LockExclusive).unwrap();
         remove(&folder.join("store"));
-        FreshStore { path: store_with_sources(&folder), _mine: mine }
+        FreshStore { path: store_with_sources(project, &folder), _mine: mine }
     }
 
     fn allno(&self, project: &Project, arguments: &[&str]) -> Allno {
@@ -78,7 +79,7 @@ fn two_builds_give_the_same_bytes_though_one_is_killed_many_times() {
     let first = project.allno(&["build", "--json"]).run().ok().json();
     let folder =
         tempfile::Builder::new().prefix("a-much-longer-name-than-the-other-store-has").tempdir().unwrap();
-    let store = store_with_sources(folder.path());
+    let store = store_with_sources(&project, folder.path());
     let other = OtherUser::of(folder.path(), project.path());
     let build = || other.allno(&["build", "--json", "--offline"], &store).env("CCACHE_DISABLE", "1").start();
     let mut random = Random(u64::from(std::process::id()) * 2_654_435_761 + 1);
@@ -109,9 +110,9 @@ fn two_builds_give_the_same_bytes_though_one_is_killed_many_times() {
 #[test]
 fn an_interrupted_build_leaves_nothing_behind() {
     let project = tiny();
-    let store = FreshStore::new();
-    let child = store.allno(&project, &["build", "--offline"]).start();
-    common::eventually("the build runs a child", || anybody_in(&store.path));
+    let store = FreshStore::of(&project);
+    let mut child = store.allno(&project, &["build", "--offline"]).start();
+    common::eventually_beside(&mut child, "the build runs a child", || anybody_in(&store.path));
     kill(&child, Signal::INT);
     let output = wait(child, Duration::from_secs(30));
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
@@ -122,14 +123,14 @@ fn an_interrupted_build_leaves_nothing_behind() {
 /// Two at once: one waits and says for what, and both end with the same files.
 #[test]
 fn two_builds_at_once_share_the_work() {
-    // The kernel's tree lies elsewhere: unpacking it is not what is shared here.
-    let store = FreshStore::new();
-    let own_tree = format!("[kernel]\npath = \"{}\"\n", unpacked_kernel().display());
     let project = tiny();
+    let store = FreshStore::of(&project);
+    // The kernel's tree lies elsewhere: unpacking it is not what is shared here.
+    let own_tree = format!("[kernel]\npath = \"{}\"\n", unpacked_kernel().display());
     project.write("allno.toml", &common::TINY.replace("[kernel]\n", &own_tree));
     let start = || store.allno(&project, &["build", "--json", "--offline"]).start();
-    let first = start();
-    common::eventually("the first build works", || anybody_in(&store.path));
+    let mut first = start();
+    common::eventually_beside(&mut first, "the first build works", || anybody_in(&store.path));
     let second = wait(start(), common::BUILD_LIMIT);
     let first = wait(first, common::BUILD_LIMIT);
     let said = String::from_utf8_lossy(&second.stderr).into_owned() + &String::from_utf8_lossy(&first.stderr);

@@ -370,26 +370,27 @@ fn addresses(
             let url = |root: &str| format!("{}/{}", root.trim_end_matches('/'), apt::encode(path));
             Ok(roots.into_iter().map(|mirror| address(url(&mirror.root), mirror.proxy)).collect())
         }
-        Origin::DebianPackage { .. } | Origin::DebianBehind { .. } => {
-            let name = match origin {
-                Origin::DebianBehind { meta } => apt.behind(meta, cancel)?,
-                Origin::DebianPackage { name } => name.clone(),
-                _ => source.name.clone(),
-            };
-            let (package, mirror) = apt.package(&name, cancel)?;
-            let file = package.pool.rsplit('/').next().unwrap_or_default().to_string();
-            check_name(&file)?;
-            Ok(vec![Address {
-                label: Origin::DebianPath(package.pool).to_string(),
-                url: package.url,
-                proxy: mirror.proxy,
-                file,
-                version: package.version,
-                sha256: Some(package.sha256),
-                length: Some(package.length),
-            }])
+        Origin::DebianPackage { name } => Ok(vec![packaged(&apt.package(name, cancel)?)?]),
+        Origin::DebianBehind { meta } => {
+            let name = apt.behind(meta, cancel)?;
+            Ok(vec![packaged(&apt.package(&name, cancel)?)?])
         }
     }
+}
+
+/// Where apt would get a package from, and what it has to be.
+fn packaged((package, mirror): &(apt::Package, Mirror)) -> Result<Address> {
+    let file = package.pool.rsplit('/').next().unwrap_or_default().to_string();
+    check_name(&file)?;
+    Ok(Address {
+        label: Origin::DebianPath(package.pool.clone()).to_string(),
+        url: package.url.clone(),
+        proxy: mirror.proxy.clone(),
+        file,
+        version: package.version.clone(),
+        sha256: Some(package.sha256),
+        length: Some(package.length),
+    })
 }
 
 /// `https://host/path`, or `MIRROR/host/path` where a mirror plays upstream.

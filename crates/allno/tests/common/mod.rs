@@ -1,6 +1,7 @@
 //! What the tests of the whole command share: a project folder, the command with a deadline, its JSON.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -194,6 +195,21 @@ pub fn eventually(what: &str, mut ready: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "still not: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// [`eventually`], of what only happens while `child` runs: it must not end before, and what it said is shown if it does.
+pub fn eventually_beside(child: &mut Child, what: &str, mut ready: impl FnMut() -> bool) {
+    eventually(what, || {
+        if ready() {
+            return true;
+        }
+        if let Some(status) = child.try_wait().expect("a child of ours") {
+            let mut said = String::new();
+            let read = child.stderr.take().map(|mut stream| stream.read_to_string(&mut said));
+            panic!("not {what}, as it ended before ({status}, {read:?}):\n{said}");
+        }
+        false
+    });
 }
 
 /// An unpatched 6.12 tree that the usual store has unpacked; there is one after any build of a kernel of the default series.
