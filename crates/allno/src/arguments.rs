@@ -389,7 +389,8 @@ pub struct Gc {
     /// Only say what would go
     #[arg(long)]
     pub dry_run: bool,
-    /// Read every file of the store again and compare it with its hash
+    /// Read every file of the store again, compare it with its hash, and remove what is damaged; of the rest nothing, unless
+    /// --all or --size say so
     #[arg(long)]
     pub verify: bool,
     /// Remove everything that is not in use just now

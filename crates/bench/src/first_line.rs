@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::process::Program;
-use base::{Cancel, Context, Error, Result};
+use base::{Cancel, Context, Error, Events, Result};
+use store::{FetchOptions, Origin, Source, Store};
 
 use crate::rival::{built, qemu, ratio, replace, shown, text, until};
 
@@ -50,21 +51,21 @@ fn shell(words: &[String]) -> String {
     Program::new(&words[0]).args(&words[1..]).shell_line()
 }
 
-/// The kernel of the newest linux-image-cloud-amd64, out of Debian's package.
+/// The kernel of the newest linux-image-cloud-amd64, out of Debian's package; unpacked into `folder`.
 fn debian_kernel(folder: &Path) -> Result<PathBuf> {
-    let run = |program: Program| {
-        let done = program.directory(folder).succeed(Duration::from_secs(600), &Cancel::new());
-        done.map_err(|error| error.because_of("cannot get Debian's kernel"))
+    let cancel = Cancel::new();
+    let source = Source {
+        name: "linux-image-cloud".into(),
+        version: String::new(),
+        file: "linux-image-cloud.deb".into(),
+        sha256: None,
+        origins: vec![Origin::DebianBehind { meta: "linux-image-cloud-amd64".into() }],
     };
-    let depends = run(Program::new("apt-cache").args(["depends", "linux-image-cloud-amd64"]))?;
-    let package = depends
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Depends: "))
-        .ok_or_else(|| Error::host("apt knows no linux-image-cloud-amd64").hint("apt-get update"))?;
-    run(Program::new("apt-get").args(["download", "-q", package]))?;
-    let deb = find(folder, &|name| name.ends_with(".deb"))?;
-    run(Program::new("dpkg-deb").arg("-x").arg(deb).arg("image"))?;
-    find(&folder.join("image/boot"), &|name| name.starts_with("vmlinuz"))
+    let store = Store::open(store::default_root()?)?;
+    let fetched = store.fetch(&source, &FetchOptions::default(), &Events::silent(), &cancel)?;
+    let image = folder.join("image");
+    store::unpack_package(&fetched.path, &image, &cancel)?;
+    find(&image.join("boot"), &|name| name.starts_with("vmlinuz"))
 }
 
 fn find(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<PathBuf> {

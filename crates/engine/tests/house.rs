@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "allno",
         &["base", "engine", "explain", "initramfs", "kconfig", "ktree", "machine", "menu", "need", "store"],
     ),
-    ("bench", &["base", "engine"]),
+    ("bench", &["base", "engine", "store"]),
     ("xtask", &["base", "engine", "explain", "kconfig", "need", "store"]),
 ];
 const LONGEST_FILE: usize = 600;

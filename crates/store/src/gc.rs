@@ -74,6 +74,8 @@ pub struct Entry {
 /// What to remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
+    /// No entry; only what killed runs left.
+    Nothing,
     /// What no project refers to any more.
     Unreferenced,
     /// Everything but the sources.
@@ -252,6 +254,7 @@ impl Store {
 /// Splits into what may go, in the order in which it should, and what stays.
 fn choose(policy: Policy, entries: Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
     match policy {
+        Policy::Nothing => (Vec::new(), entries),
         Policy::Everything => (entries, Vec::new()),
         Policy::AllButSources => entries.into_iter().partition(|entry| entry.kind != EntryKind::Source),
         Policy::Unreferenced => entries.into_iter().partition(|entry| entry.used_by.is_empty()),

@@ -75,6 +75,7 @@ fn what_no_project_uses_goes_and_the_rest_stays() {
     drop(place.build("busybox", "1", 1, &yours));
     place.workspace(&mine).finish().unwrap();
     place.source("unused");
+    assert_eq!(place.collect(Policy::Nothing, false).kept.len(), 5);
     let planned = place.collect(Policy::Unreferenced, true);
     assert_eq!(names(&planned.removed), ["f.tar.gz", "kernel"]);
     assert_eq!(place.entries().len(), 5, "a dry run removed something");

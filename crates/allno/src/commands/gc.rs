@@ -34,6 +34,8 @@ fn policy(arguments: &Gc) -> Policy {
     match (arguments.all, arguments.size) {
         (true, _) => Policy::Everything,
         (false, Some(limit)) => Policy::DownTo(limit),
+        // Who wants to know whether the store is whole does not want it smaller.
+        (false, None) if arguments.verify => Policy::Nothing,
         (false, None) => Policy::Unreferenced,
     }
 }

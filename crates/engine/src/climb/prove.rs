@@ -194,7 +194,10 @@ impl Climber<'_> {
                     self.boot_without(*position, passed, &kernel, &option, &mut verdict)?;
                     verdict
                 }
-                (Work::Decided(verdict) | Work::Without { verdict, .. }, _) => verdict,
+                (Work::Without { option, .. }, None) => {
+                    return Err(Error::failed(format!("a kernel without {option} came before its rung's")));
+                }
+                (Work::Decided(verdict), _) => verdict,
             };
             on_verdict(&verdict);
             verdicts.push(verdict);

@@ -12,6 +12,8 @@ use super::host::Family;
 
 /// How long the package manager may take; a slow line and half a gigabyte are well within it.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
+/// How long apt may take to work out what it would do.
+const SIMULATION_LIMIT: Duration = Duration::from_secs(120);
 /// How long `sudo -n true` may take.
 const SUDO_LIMIT: Duration = Duration::from_secs(10);
 
@@ -26,11 +28,11 @@ enum Way {
 }
 
 /// Installs exactly the missing packages of `report`; afterwards the caller looks again. Nothing missing: does
-/// nothing.
+/// nothing. Nothing that the host has is lost: see [`Replaced`].
 ///
 /// # Errors
-/// [`base::Kind::Host`] with the exact line to type: another distribution, neither root nor sudo, or the
-/// package manager failed.
+/// [`base::Kind::Host`] with the exact line to type: another distribution, neither root nor sudo, apt would remove a
+/// package, or the package manager failed.
 pub fn install(report: &Report, offline: bool, events: &Events, cancel: &Cancel) -> Result<()> {
     let packages = report.missing_packages();
     if packages.is_empty() {
@@ -47,13 +49,13 @@ pub fn install(report: &Report, offline: bool, events: &Events, cancel: &Cancel)
     }
     let way = way(report, cancel)?;
     let task = events.task("installing", packages.join(" "));
-    let first = run(&way, &install_words(&packages), events, cancel);
+    let first = install_once(&way, report, &packages, events, cancel);
     if let Err(refused) = first {
         cancel.check()?;
         // Package lists that were never fetched, or that name versions the mirror no longer has.
         events.detail(format!("apt-get install failed ({refused}); trying again with new package lists"));
         run(&way, &["update"], events, cancel)
-            .and_then(|()| run(&way, &install_words(&packages), events, cancel))
+            .and_then(|()| install_once(&way, report, &packages, events, cancel))
             .map_err(|error| {
                 if error.kind() == base::Kind::Cancelled {
                     return error;
@@ -66,6 +68,55 @@ pub fn install(report: &Report, offline: bool, events: &Events, cancel: &Cancel)
     }
     task.end("installed", packages.join(" "));
     Ok(())
+}
+
+/// Packages that apt removes because they do not fit beside what is to be installed (a tool of a newer release than the rest,
+/// say from backports), each of which brings something that allno needs: apt installs them again, in the version that fits.
+struct Replaced(Vec<String>);
+
+impl Replaced {
+    /// What apt would remove to install `packages`. Asks apt only, as any user may.
+    ///
+    /// # Errors
+    /// It would remove something that allno knows nothing of. That is for a person to decide.
+    fn by(packages: &[String], report: &Report, cancel: &Cancel) -> Result<Replaced> {
+        let words = install_words(packages);
+        let program = Program::new("apt-get").arg("--simulate").args(words).env("LC_ALL", "C");
+        let removed = removed_in(&program.capture(SIMULATION_LIMIT, cancel)?.stdout);
+        let ours = |package: &&String| {
+            report.tools.iter().any(|tool| tool.packages.debian.as_deref() == Some(package.as_str()))
+        };
+        let others: Vec<&str> = removed.iter().filter(|it| !ours(it)).map(String::as_str).collect();
+        match others.as_slice() {
+            [] => Ok(Replaced(removed)),
+            others => Err(Error::host(format!("apt would remove {}", others.join(" ")))),
+        }
+    }
+}
+
+/// The packages that `apt-get --simulate` says would go: `Remv NAME [VERSION] …`, with `:ARCHITECTURE` after a foreign one's name.
+fn removed_in(printed: &str) -> Vec<String> {
+    let removed = printed.lines().filter_map(|line| line.strip_prefix("Remv "));
+    removed.filter_map(|line| line.split_whitespace().next()).map(str::to_string).collect()
+}
+
+fn install_once(
+    way: &Way,
+    report: &Report,
+    packages: &[String],
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<()> {
+    let Replaced(replaced) = Replaced::by(packages, report, cancel)?;
+    run(way, &install_words(packages), events, cancel)?;
+    if replaced.is_empty() {
+        return Ok(());
+    }
+    events.warn(format!(
+        "{} did not fit beside what was installed; apt puts the version that fits in its place",
+        replaced.join(" ")
+    ));
+    run(way, &install_words(&replaced), events, cancel)
 }
 
 fn install_words(packages: &[String]) -> Vec<&str> {
@@ -133,5 +184,19 @@ fn type_it(report: &Report, why: String) -> Error {
     match &report.install {
         Some(line) => error.hint(line),
         None => error.hint("install them with this distribution's package manager"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_apt_would_remove_is_read() {
+        let printed = "Reading package lists...\nThe following packages will be REMOVED:\n  qemu-utils\n\
+                       Remv qemu-utils [1:10.0.2+ds-2~bpo12+1]\nRemv other:i386 [1.0] [more:i386 ]\n\
+                       Inst qemu-system-x86 (1:7.2 Debian:12.14/oldstable [amd64])\nConf qemu-system-x86 (1:7.2)\n";
+        assert_eq!(removed_in(printed), ["qemu-utils", "other:i386"]);
+        assert!(removed_in("Inst Remv (1)\n").is_empty());
     }
 }
