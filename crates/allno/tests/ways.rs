@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use common::{BUILD_LIMIT, Project, eventually, path, referee, unpacked_kernel, wait};
 
-const SMALL: &str = "rungs = [\"console\", \"programs\", \"pvh\", \"acpi\"]\n[userland]\nrecipes = [\"busybox\"]\n\
+/// The same kernel as in building.rs: it is compiled once.
+const SMALL: &str = "rungs = [\"console\", \"programs\", \"pvh\"]\n[userland]\nrecipes = [\"busybox\"]\n\
                      [initramfs]\ninit = \"init\"\n[[expect]]\nqemu_exit = 0\n";
 
 fn small(kernel: &str, init: &str, expect: &str) -> Project {
