@@ -16,6 +16,9 @@ const UPDATE_LIMIT: Duration = Duration::from_secs(300);
 /// How long lists of ours count as new: as long as it takes to ask for the next package, and to try again.
 const FRESH: Duration = Duration::from_secs(600);
 
+/// In a folder of lists of ours: when they were brought up to date.
+const UPDATED: &str = "allno-updated";
+
 /// A mirror of Debian's archive, from apt's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mirror {
@@ -145,18 +148,20 @@ impl Apt {
         Apt { lists: Some(folder.to_path_buf()), config: None }
     }
 
-    /// Makes our own lists, or brings them up to date if that was some time ago.
+    /// Whether our own lists were brought up to date just now, by this run or another.
+    pub(crate) fn are_new(&self) -> bool {
+        let marker = self.lists.as_ref().and_then(|folder| folder.join(UPDATED).metadata().ok());
+        let age = marker.and_then(|marker| marker.modified().ok()?.elapsed().ok());
+        age.is_some_and(|age| age < FRESH)
+    }
+
+    /// Makes our own lists, or brings them up to date.
     ///
     /// # Errors
     /// The folder cannot be made; cancelled. Not that a source did not answer: what is not listed is not offered.
     pub(crate) fn update(&self, cancel: &Cancel) -> Result<()> {
         let Some(folder) = &self.lists else { return Ok(()) };
         let cannot = || format!("cannot write {}", folder.display());
-        let marker = folder.join("allno-updated");
-        let updated = marker.metadata().and_then(|marker| marker.modified()).ok();
-        if updated.and_then(|time| time.elapsed().ok()).is_some_and(|age| age < FRESH) {
-            return Ok(());
-        }
         std::fs::create_dir_all(folder.join("partial")).context(cannot)?;
         // No descriptions in other languages; a source that is down must not hold up the others, but is a failure.
         let settings =
@@ -164,7 +169,7 @@ impl Apt {
         let words: Vec<&str> =
             settings.iter().flat_map(|setting| ["-o", *setting]).chain(["update"]).collect();
         match self.program("apt-get", &words).capture(UPDATE_LIMIT, cancel)?.status.success() {
-            true => std::fs::write(&marker, "").context(cannot),
+            true => std::fs::write(folder.join(UPDATED), "").context(cannot),
             false => Ok(()),
         }
     }
@@ -354,7 +359,9 @@ mod tests {
         let refused = machine.package("linux-source-0.9", &cancel).unwrap_err();
         assert!(refused.message().contains("does not offer"), "{refused}");
         let ours = Apt { lists: Some(at("new")), ..machine };
+        assert!(!ours.are_new());
         ours.update(&cancel).unwrap();
+        assert!(ours.are_new());
         let (found, _) = ours.package("linux-source-0.9", &cancel).unwrap();
         assert_eq!((found.version.as_str(), found.length), ("0.9.1", 5));
         assert_eq!(found.sha256, hash.parse().unwrap());

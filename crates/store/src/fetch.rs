@@ -107,12 +107,14 @@ impl Store {
         if offline {
             return Ok(folder.exists().then(|| Apt::with_lists(&folder)));
         }
-        let task = events.task("fetching", "package lists");
         let lock = self.lock_path("cache", NAME);
         let _lock = Lock::take(&lock, Mode::Exclusive, "fetching package lists", events, cancel)?;
         let lists = Apt::with_lists(&folder);
-        lists.update(cancel)?;
-        task.end("fetched", "package lists: this machine's do not have it");
+        if !lists.are_new() {
+            let task = events.task("fetching", "package lists");
+            lists.update(cancel)?;
+            task.end("fetched", "package lists: this machine's do not have it");
+        }
         Ok(Some(lists))
     }
 

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::file_bytes;
 use super::processor::{self, Standing};
+use super::seen::{EVIDENCE_LINES, Seen, complaints};
 use super::traffic::Traffic;
 use super::user_space::UserSpace;
 use crate::boot::fatal_texts;
@@ -29,8 +30,6 @@ const UNTIL_PANIC: Duration = Duration::from_secs(60);
 const MEMORY: u32 = 256;
 /// How long a line that has come already may take to be found.
 const LOOK_BACK: Duration = Duration::from_millis(50);
-/// Most lines of evidence kept of one boot.
-const EVIDENCE_LINES: usize = 4;
 
 /// Everything one boot needs.
 #[derive(Clone, Copy)]
@@ -43,23 +42,6 @@ pub(super) struct Attempt<'a> {
     pub words: &'a [String],
     /// The run's folder.
     pub folder: &'a Path,
-}
-
-/// What was seen of one boot.
-#[derive(Debug)]
-pub(super) struct Seen {
-    /// Whether all that the proof expects came.
-    pub passed: bool,
-    /// The lines that show it: what was expected and came, or why it did not and the last of the console.
-    pub lines: Vec<String>,
-    /// Whether the console stayed empty.
-    pub silent: bool,
-    /// The line that [`Below::Line`] looks for, if the console has it.
-    pub below: Option<String>,
-    /// From QEMU's start to the kernel's handing over to process 1, in milliseconds.
-    pub init_ms: Option<u64>,
-    /// How long it took in all.
-    pub took: Duration,
 }
 
 /// A boot that has begun.
@@ -288,7 +270,9 @@ impl<'a> Attempt<'a> {
     /// What every boot is asked: whether it spoke, when it reached process 1, and the line of the rung below.
     fn complete(&self, seen: &mut Seen, guest: &Guest) {
         let console = guest.console();
-        seen.silent = console.text_from(Cursor::default()).is_empty();
+        let text = console.text_from(Cursor::default());
+        seen.silent = text.is_empty();
+        seen.complaints = complaints(&String::from_utf8_lossy(&text));
         let find = |pattern: &Pattern| self.find(guest, pattern);
         // kernel: init/main.c, run_init_process. It is said before it is tried.
         let started = Pattern::regex("Run /\\S+ as init process").ok().and_then(|pattern| find(&pattern));
@@ -296,8 +280,7 @@ impl<'a> Attempt<'a> {
         seen.init_ms = started.filter(|_| ran).map(|line| line.at.as_millis() as u64);
         seen.below = self.below().and_then(|pattern| find(&pattern)).map(|it| it.line);
         if !seen.passed {
-            let last = console.last_lines(EVIDENCE_LINES);
-            seen.lines.extend(last.into_iter().map(|line| format!("| {line}")));
+            seen.last = console.last_lines(EVIDENCE_LINES);
         }
     }
 }
@@ -350,22 +333,8 @@ impl Running<'_> {
         if seen.silent && !seen.passed && !stderr.is_empty() {
             return Err(Error::failed("QEMU did not start").output(stderr).note(self.line));
         }
-        self.run.finish(&json!({ "passed": seen.passed, "evidence": seen.lines }))?;
+        self.run.finish(&json!({ "passed": seen.passed, "evidence": seen.evidence() }))?;
         Ok(seen)
-    }
-}
-
-impl Seen {
-    fn of(passed: bool, lines: Vec<String>) -> Seen {
-        Seen { passed, lines, silent: false, below: None, init_ms: None, took: Duration::ZERO }
-    }
-
-    /// What to show of a boot that failed.
-    pub fn evidence(&self) -> Vec<String> {
-        match self.silent {
-            true => vec!["(not one byte on the console)".to_string()],
-            false => self.lines.clone(),
-        }
     }
 }
 

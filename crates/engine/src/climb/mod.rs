@@ -7,6 +7,7 @@ pub mod prove;
 pub mod reach;
 mod record;
 pub mod report;
+mod seen;
 mod traffic;
 mod user_space;
 
@@ -29,8 +30,9 @@ use crate::session::Session;
 use crate::spec::SpecFile;
 use crate::workshop::Workshop;
 use ahead::{Made, ahead};
-use attempt::{Attempt, Seen};
+use attempt::Attempt;
 pub use record::{OptionRecord, ProofRecord, Record};
+use seen::Seen;
 use user_space::UserSpace;
 
 /// A boot that is to fail gets as long as the one that passed took. Where it has shown by then what was foreseen, it gets this much

@@ -10,7 +10,7 @@ use kconfig::{DotConfig, Value};
 use serde::{Deserialize, Serialize};
 
 use super::ahead::{Made, ahead};
-use super::attempt::Seen;
+use super::seen::Seen;
 use super::{Climber, Part, patience};
 use crate::build::Kernel;
 use crate::ladder::Added;
@@ -217,7 +217,7 @@ impl Climber<'_> {
                     "the rung \"{}\" is not proved with all its options",
                     rung.name
                 ))
-                .output(seen.lines)
+                .output(seen.evidence())
                 .hint(format!("allno climb --from {0} --to {0}", rung.name)));
             }
             all.push(seen);
@@ -247,7 +247,7 @@ impl Climber<'_> {
             // Silence is a failure only because the same machine spoke with the option; every proof passed with it.
             verdict.finding = Finding::Needed;
             verdict.proof = Some(proof.about.clone());
-            verdict.evidence = seen.evidence();
+            verdict.evidence = seen.evidence_beside(with);
             break;
         }
         verdict.boot_seconds = began.elapsed().as_secs_f64();

@@ -74,9 +74,15 @@ pub fn verdict_table(verdicts: &[Verdict]) -> String {
     text
 }
 
+/// Most characters of a line in a cell.
+const CELL: usize = 160;
+
 /// A line in a cell of a table, where a bar ends it and markup counts.
 fn cell(line: &str) -> String {
-    let shown: String = line.chars().take(160).collect();
+    let mut shown: String = line.chars().take(CELL).collect();
+    if line.chars().nth(CELL).is_some() {
+        shown.push('…');
+    }
     shown.replace('|', "\\|").replace('<', "&lt;").replace('`', "'")
 }
 
