@@ -89,13 +89,16 @@ impl Seen {
 /// The lines of a console that complain of something, each once, in their order.
 pub(super) fn complaints(console: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for line in console.lines().map(str::trim_end) {
+    // A serial port that is opened anew sends bytes that are no text.
+    let text =
+        |line: &str| line.chars().filter(|it| !it.is_control() && *it != '\u{FFFD}').collect::<String>();
+    for line in console.lines().map(|line| text(line).trim_end().to_string()) {
         if found.len() == MOST_COMPLAINTS {
             break;
         }
         let lower = line.to_lowercase();
-        if COMPLAINTS.iter().any(|word| lower.contains(word)) && !found.iter().any(|it| it == line) {
-            found.push(line.to_string());
+        if COMPLAINTS.iter().any(|word| lower.contains(word)) && !found.contains(&line) {
+            found.push(line);
         }
     }
     found
@@ -114,7 +117,7 @@ mod tests {
     fn what_the_other_kernel_does_not_complain_of_says_most() {
         let well = boot(true, "rtc: probe failed\nRun /init\nhello\n");
         let worse = "rtc: probe failed\nRun /init\nFailed to execute /init (error -8)\nFailed to execute /init (error -8)\n\
-                     Kernel panic: No working init found.\nKernel Offset: disabled\n";
+                     \0\u{FFFD}Kernel panic: No working init found.\r\nKernel Offset: disabled\n";
         assert_eq!(
             boot(false, worse).evidence_beside(&well),
             ["why", "| Failed to execute /init (error -8)", "| Kernel panic: No working init found."]

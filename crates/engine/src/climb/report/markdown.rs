@@ -58,7 +58,7 @@ pub fn verdict_table(verdicts: &[Verdict]) -> String {
     let _ = writeln!(text, "\n{}.\n", count(verdicts));
     text.push_str("| rung | option | finding | seen without it | went with it |\n|---|---|---|---|---|\n");
     for verdict in verdicts {
-        let seen = verdict.evidence.iter().take(2).map(|line| cell(line)).collect::<Vec<_>>().join("<br>");
+        let seen = verdict.evidence.iter().take(3).map(|line| cell(line)).collect::<Vec<_>>().join("<br>");
         let fell = match verdict.fell.len() {
             0..=4 => verdict.fell.join(", "),
             more => format!("{}, and {} more", verdict.fell[..3].join(", "), more - 3),
