@@ -18,7 +18,7 @@ const COMPLAINTS: &[&str] = &[
     "not implemented",
     "not permitted",
     "oops",
-    "panic",
+    "kernel panic",
     "refused",
     "timed out",
     "unable",
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn what_the_other_kernel_does_not_complain_of_says_most() {
         let well = boot(true, "rtc: probe failed\nRun /init\nhello\n");
-        let worse = "rtc: probe failed\nRun /init\nFailed to execute /init (error -8)\nFailed to execute /init (error -8)\n\
+        let worse = "rtc: probe failed\nCommand line: panic=-1\nRun /init\nFailed to execute /init (error -8)\nFailed to execute /init (error -8)\n\
                      \0\u{FFFD}Kernel panic: No working init found.\r\nKernel Offset: disabled\n";
         assert_eq!(
             boot(false, worse).evidence_beside(&well),
