@@ -316,7 +316,7 @@ fn ctrl_c_stops_a_pack_and_leaves_what_was_there() {
     fs::write(path.join("tree/noise"), noise.take(64 << 20).collect::<Vec<u8>>()).unwrap();
     let mut command = allno(path, &["pack", "tree", "-o", "image", "--compress", "xz"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    common::eventually("it writes", || path.join(".image.allno-new").exists());
+    common::eventually_beside(&mut child, "it writes", || path.join(".image.allno-new").exists());
     let process = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
     let mut said = String::new();

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use common::{BUILD_LIMIT, Project, eventually, path, referee, unpacked_kernel, wait};
+use common::{BUILD_LIMIT, Project, eventually_beside, path, referee, unpacked_kernel, wait};
 
 /// The same kernel as in building.rs: it is compiled once.
 const SMALL: &str = "rungs = [\"console\", \"programs\", \"pvh\"]\n[userland]\nrecipes = [\"busybox\"]\n\
@@ -118,9 +118,9 @@ fn a_debugger_is_waited_for() {
     let project = small("", "echo up", "up");
     project.allno(&["build"]).run().ok();
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let child = project.allno(&["boot", "--check", &format!("--gdb={port}")]).start();
+    let mut child = project.allno(&["boot", "--check", &format!("--gdb={port}")]).start();
     let mut stub = None;
-    eventually("QEMU waits for gdb", || {
+    eventually_beside(&mut child, "QEMU waits for gdb", || {
         stub = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok();
         stub.is_some()
     });

@@ -372,24 +372,24 @@ fn addresses(
             let url = |root: &str| format!("{}/{}", root.trim_end_matches('/'), apt::encode(path));
             Ok(roots.into_iter().map(|mirror| address(url(&mirror.root), mirror.proxy)).collect())
         }
-        Origin::DebianPackage { name } => Ok(vec![packaged(&apt.package(name, cancel)?)?]),
+        Origin::DebianPackage { name } => Ok(vec![packaged(apt.package(name, cancel)?)?]),
         Origin::DebianBehind { meta } => {
             let name = apt.behind(meta, cancel)?;
-            Ok(vec![packaged(&apt.package(&name, cancel)?)?])
+            Ok(vec![packaged(apt.package(&name, cancel)?)?])
         }
     }
 }
 
 /// Where apt would get a package from, and what it has to be.
-fn packaged((package, mirror): &(apt::Package, Mirror)) -> Result<Address> {
+fn packaged((package, mirror): (apt::Package, Mirror)) -> Result<Address> {
     let file = package.pool.rsplit('/').next().unwrap_or_default().to_string();
     check_name(&file)?;
     Ok(Address {
-        label: Origin::DebianPath(package.pool.clone()).to_string(),
-        url: package.url.clone(),
-        proxy: mirror.proxy.clone(),
+        label: Origin::DebianPath(package.pool).to_string(),
+        url: package.url,
+        proxy: mirror.proxy,
         file,
-        version: package.version.clone(),
+        version: package.version,
         sha256: Some(package.sha256),
         length: Some(package.length),
     })

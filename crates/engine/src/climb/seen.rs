@@ -29,7 +29,7 @@ const COMPLAINTS: &[&str] = &[
 const MOST_COMPLAINTS: usize = 200;
 
 /// What was seen of one boot.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Seen {
     /// Whether all that the proof expects came.
     pub passed: bool,
@@ -51,16 +51,7 @@ pub(super) struct Seen {
 
 impl Seen {
     pub fn of(passed: bool, lines: Vec<String>) -> Seen {
-        Seen {
-            passed,
-            lines,
-            last: Vec::new(),
-            complaints: Vec::new(),
-            silent: false,
-            below: None,
-            init_ms: None,
-            took: Duration::ZERO,
-        }
+        Seen { passed, lines, ..Seen::default() }
     }
 
     /// What to show of a boot that failed: why, and the last of its console.

@@ -28,7 +28,7 @@ enum Way {
 }
 
 /// Installs exactly the missing packages of `report`; afterwards the caller looks again. Nothing missing: does
-/// nothing. Nothing that the host has is lost: see [`Replaced`].
+/// nothing. Nothing that the host has is lost: see [`install_once`].
 ///
 /// # Errors
 /// [`base::Kind::Host`] with the exact line to type: another distribution, neither root nor sudo, apt would remove a
@@ -49,13 +49,14 @@ pub fn install(report: &Report, offline: bool, events: &Events, cancel: &Cancel)
     }
     let way = way(report, cancel)?;
     let task = events.task("installing", packages.join(" "));
-    let first = install_once(&way, report, &packages, events, cancel);
+    let mut replaced = Vec::new();
+    let first = install_once(&way, report, &packages, &mut replaced, events, cancel);
     if let Err(refused) = first {
         cancel.check()?;
         // Package lists that were never fetched, or that name versions the mirror no longer has.
         events.detail(format!("apt-get install failed ({refused}); trying again with new package lists"));
         run(&way, &["update"], events, cancel)
-            .and_then(|()| install_once(&way, report, &packages, events, cancel))
+            .and_then(|()| install_once(&way, report, &packages, &mut replaced, events, cancel))
             .map_err(|error| {
                 if error.kind() == base::Kind::Cancelled {
                     return error;
@@ -70,44 +71,31 @@ pub fn install(report: &Report, offline: bool, events: &Events, cancel: &Cancel)
     Ok(())
 }
 
-/// Packages that apt removes because they do not fit beside what is to be installed (a tool of a newer release than the rest,
-/// say from backports), each of which brings something that allno needs: apt installs them again, in the version that fits.
-struct Replaced(Vec<String>);
-
-impl Replaced {
-    /// What apt would remove to install `packages`. Asks apt only, as any user may.
-    ///
-    /// # Errors
-    /// It would remove something that allno knows nothing of. That is for a person to decide.
-    fn by(packages: &[String], report: &Report, cancel: &Cancel) -> Result<Replaced> {
-        let words = install_words(packages);
-        let program = Program::new("apt-get").arg("--simulate").args(words).env("LC_ALL", "C");
-        let removed = removed_in(&program.capture(SIMULATION_LIMIT, cancel)?.stdout);
-        let ours = |package: &&String| {
-            report.tools.iter().any(|tool| tool.packages.debian.as_deref() == Some(package.as_str()))
-        };
-        let others: Vec<&str> = removed.iter().filter(|it| !ours(it)).map(String::as_str).collect();
-        match others.as_slice() {
-            [] => Ok(Replaced(removed)),
-            others => Err(Error::host(format!("apt would remove {}", others.join(" ")))),
-        }
-    }
-}
-
-/// The packages that `apt-get --simulate` says would go: `Remv NAME [VERSION] …`, with `:ARCHITECTURE` after a foreign one's name.
-fn removed_in(printed: &str) -> Vec<String> {
-    let removed = printed.lines().filter_map(|line| line.strip_prefix("Remv "));
-    removed.filter_map(|line| line.split_whitespace().next()).map(str::to_string).collect()
-}
-
+/// Installs `packages`, and again, in the version that fits, what apt removes because it does not fit beside them (a tool of a newer
+/// release than the rest, say from backports). That is added to `replaced`, so that another try brings back what this one did not.
+///
+/// # Errors
+/// apt would remove something that allno knows nothing of, which is for a person to decide; apt failed.
 fn install_once(
     way: &Way,
     report: &Report,
     packages: &[String],
+    replaced: &mut Vec<String>,
     events: &Events,
     cancel: &Cancel,
 ) -> Result<()> {
-    let Replaced(replaced) = Replaced::by(packages, report, cancel)?;
+    // Only a question, which any user may ask.
+    let simulation =
+        Program::new("apt-get").arg("--simulate").args(install_words(packages)).env("LC_ALL", "C");
+    let removed = removed_in(&simulation.capture(SIMULATION_LIMIT, cancel)?.stdout);
+    let ours = |package: &&String| {
+        report.tools.iter().any(|tool| tool.packages.debian.as_deref() == Some(package.as_str()))
+    };
+    let others: Vec<&str> = removed.iter().filter(|it| !ours(it)).map(String::as_str).collect();
+    if !others.is_empty() {
+        return Err(Error::host(format!("apt would remove {}", others.join(" "))));
+    }
+    replaced.extend(removed);
     run(way, &install_words(packages), events, cancel)?;
     if replaced.is_empty() {
         return Ok(());
@@ -116,7 +104,13 @@ fn install_once(
         "{} did not fit beside what was installed; apt puts the version that fits in its place",
         replaced.join(" ")
     ));
-    run(way, &install_words(&replaced), events, cancel)
+    run(way, &install_words(replaced), events, cancel)
+}
+
+/// The packages that `apt-get --simulate` says would go: `Remv NAME [VERSION] …`, with `:ARCHITECTURE` after a foreign one's name.
+fn removed_in(printed: &str) -> Vec<String> {
+    let removed = printed.lines().filter_map(|line| line.strip_prefix("Remv "));
+    removed.filter_map(|line| line.split_whitespace().next()).map(str::to_string).collect()
 }
 
 fn install_words(packages: &[String]) -> Vec<&str> {
