@@ -268,11 +268,11 @@ impl<'a> Attempt<'a> {
     }
 
     /// What every boot is asked: whether it spoke, when it reached process 1, and the line of the rung below.
-    fn complete(&self, seen: &mut Seen, guest: &Guest) {
+    fn complete(&self, seen: &mut Seen, guest: &Guest) -> Result<()> {
         let console = guest.console();
         let text = console.text_from(Cursor::default());
         seen.silent = text.is_empty();
-        seen.complaints = complaints(&String::from_utf8_lossy(&text));
+        seen.complaints = complaints(&String::from_utf8_lossy(&text))?;
         let find = |pattern: &Pattern| self.find(guest, pattern);
         // kernel: init/main.c, run_init_process. It is said before it is tried.
         let started = Pattern::regex("Run /\\S+ as init process").ok().and_then(|pattern| find(&pattern));
@@ -282,6 +282,7 @@ impl<'a> Attempt<'a> {
         if !seen.passed {
             seen.last = console.last_lines(EVIDENCE_LINES);
         }
+        Ok(())
     }
 }
 
@@ -325,7 +326,7 @@ impl Running<'_> {
         if let Some(most) = attempt.proof.bzimage_at_most.filter(|_| seen.passed) {
             seen.lines.insert(0, format!("the bzImage has {} bytes, at most {most}", self.size));
         }
-        attempt.complete(&mut seen, &self.guest);
+        attempt.complete(&mut seen, &self.guest)?;
         seen.took = self.began.elapsed();
         // A QEMU that refuses its arguments is no kernel that fails.
         let stderr = self.guest.stderr_lines();

@@ -2,31 +2,23 @@
 
 use std::time::Duration;
 
+use base::Result;
+use serde::Deserialize;
+
+use crate::data::LADDER_FOLDER;
+
 /// Most lines of evidence kept of one boot.
 pub(super) const EVIDENCE_LINES: usize = 4;
-/// Words of a line that complains, in lower case. A boot that goes well has such lines, too: what counts is what it has not.
-const COMPLAINTS: &[&str] = &[
-    "can't",
-    "cannot",
-    "denied",
-    "error",
-    "fail",
-    "invalid",
-    "missing",
-    "no such",
-    "not found",
-    "not implemented",
-    "not permitted",
-    "oops",
-    "kernel panic",
-    "refused",
-    "timed out",
-    "unable",
-    "unknown",
-];
-
 /// Most complaints kept of one boot: a guest that fills its console must not fill the host.
 const MOST_COMPLAINTS: usize = 200;
+
+/// `ladder/complaints.toml`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Complaints {
+    /// What a line that complains has somewhere, in lower case.
+    words: Vec<String>,
+}
 
 /// What was seen of one boot.
 #[derive(Debug, Default)]
@@ -78,7 +70,8 @@ impl Seen {
 }
 
 /// The lines of a console that complain of something, each once, in their order.
-pub(super) fn complaints(console: &str) -> Vec<String> {
+pub(super) fn complaints(console: &str) -> Result<Vec<String>> {
+    let (Complaints { words }, _) = LADDER_FOLDER.load("complaints")?;
     let mut found: Vec<String> = Vec::new();
     // A serial port that is opened anew sends bytes that are no text.
     let text =
@@ -88,11 +81,11 @@ pub(super) fn complaints(console: &str) -> Vec<String> {
             break;
         }
         let lower = line.to_lowercase();
-        if COMPLAINTS.iter().any(|word| lower.contains(word)) && !found.contains(&line) {
+        if words.iter().any(|word| lower.contains(word)) && !found.contains(&line) {
             found.push(line);
         }
     }
-    found
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -101,7 +94,7 @@ mod tests {
 
     fn boot(passed: bool, console: &str) -> Seen {
         let last = console.lines().rev().take(1).map(str::to_string).collect();
-        Seen { last, complaints: complaints(console), ..Seen::of(passed, vec!["why".to_string()]) }
+        Seen { last, complaints: complaints(console).unwrap(), ..Seen::of(passed, vec!["why".to_string()]) }
     }
 
     #[test]
