@@ -106,6 +106,35 @@ fn two_builds_give_the_same_bytes_though_one_is_killed_many_times() {
     assert_eq!(verified.code(), 0, "{}{}", verified.stdout(), verified.stderr());
 }
 
+/// Why a compiler cache may go by kbuild's own lists (engine: build/ccache.sh): what a C file of a release includes has the assembler
+/// read nothing.
+#[test]
+fn no_header_of_a_release_reads_a_file_by_the_assembler() {
+    let mut releases = 0;
+    for entry in std::fs::read_dir(common::usual_store().join("artifacts")).unwrap() {
+        let tree = entry.unwrap().path().join("tree");
+        let makefile = std::fs::read_to_string(tree.join("Makefile")).unwrap_or_default();
+        if !makefile.contains("\nPATCHLEVEL = ") {
+            continue;
+        }
+        releases += 1;
+        let words = ["-rl", "--include=*.[ch]", "incbin", tree.to_str().unwrap()];
+        let files = referee("grep", &words);
+        let ours = |file: &&str| !file.starts_with("arch/") || file.starts_with("arch/x86/");
+        let names = files.lines().filter_map(|line| line.strip_prefix(tree.to_str()?)?.strip_prefix('/'));
+        let mut found: Vec<&str> = names.filter(ours).filter(|it| !it.starts_with("tools/")).collect();
+        found.sort();
+        // They are not included by others; that each speaks of it is what ccache.sh looks for.
+        assert_eq!(
+            found,
+            ["arch/x86/boot/compressed/mkpiggy.c", "kernel/configs.c", "kernel/kheaders.c"],
+            "{}",
+            tree.display()
+        );
+    }
+    assert!(releases > 0, "the usual builds have unpacked a kernel");
+}
+
 /// Ctrl-C: the command ends with 1 soon, its children are gone, the store is whole.
 #[test]
 fn an_interrupted_build_leaves_nothing_behind() {

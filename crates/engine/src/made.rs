@@ -303,7 +303,8 @@ pub(crate) fn kernel_tree(
 ) -> Result<KernelSource> {
     if let Some(recipe) = recipe {
         let fetched = fetcher.fetched(&recipe.name)?;
-        return kernel_source::from_archive(session, &fetched.path, &fetched.sha256.to_string(), spec);
+        let sha256 = fetched.sha256.to_string();
+        return kernel_source::from_archive(session, &fetched.path, &sha256, true, spec);
     }
     let path = spec.spec.kernel.path.as_ref().ok_or_else(|| Error::input("[kernel] names no kernel"))?;
     let found = spec.existing(path)?;
@@ -312,7 +313,7 @@ pub(crate) fn kernel_tree(
     }
     let sha256 = store::Sha256::of_file(&found)
         .map_err(|cause| spec.error(path.span(), format!("cannot read it: {cause}")))?;
-    kernel_source::from_archive(session, &found, &sha256.to_string(), spec)
+    kernel_source::from_archive(session, &found, &sha256.to_string(), false, spec)
 }
 
 /// The kernel and the user space at once: configure scripts run on one core while the kernel's make uses the rest.

@@ -221,8 +221,9 @@ impl Apt {
         }
         if let Some(lists) = &self.lists {
             program = program.args(["-o".into(), format!("Dir::State::lists={}", lists.display())]);
-            // Its index of the lists is of no use to others, and nobody else may have to read the folder.
-            let alone = ["Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=", "APT::Sandbox::User="];
+            // apt's index of these lists stands beside them: to make it takes a second. Nobody else may have to read the folder.
+            let index = format!("Dir::Cache::pkgcache={}", lists.join("pkgcache.bin").display());
+            let alone = [index.as_str(), "Dir::Cache::srcpkgcache=", "APT::Sandbox::User="];
             program = program.args(alone.iter().flat_map(|option| ["-o", *option]));
         }
         program.args(words.iter().copied())

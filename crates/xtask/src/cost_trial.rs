@@ -226,7 +226,7 @@ impl Trial {
         let Trial { session, source, toolchain, objects, .. } = self;
         kernel_config::resolve(session, source, requests, toolchain, objects)?;
         let mut made = BTreeSet::new();
-        kernel::kbuild(source, toolchain, objects)
+        kernel::kbuild(source, toolchain, objects)?
             .args(["V=2".to_string(), format!("-j{}", toolchain.jobs), "bzImage".to_string()])
             .run(&log, MAKE_LIMIT, &session.cancel, &mut |line| {
                 made.extend(cost::made(line).filter(cost::is_object).map(|it| it.target));

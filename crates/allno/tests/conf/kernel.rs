@@ -6,16 +6,21 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::common::{compiler_cache, referee};
-use crate::tree::{allno_conf, both, linux_6_12, plain_environment, run};
+use crate::tree::{allno_conf, both, executable, linux_6_12, plain_environment, run};
 
 const BUILD_LIMIT: Duration = Duration::from_secs(45 * 60);
 /// Enough to start a program and say something, and a module, so that modules.* of include/config are there too.
 const FRAGMENT: &str = "CONFIG_64BIT=y\nCONFIG_PRINTK=y\nCONFIG_TTY=y\nCONFIG_SERIAL_8250=y\nCONFIG_SERIAL_8250_CONSOLE=y\n\
                         CONFIG_BLK_DEV_INITRD=y\nCONFIG_BINFMT_ELF=y\nCONFIG_MODULES=y\nCONFIG_CRC4=m\n";
 
+/// What allno puts before ccache when it builds a kernel of a release.
+const BEFORE_CCACHE: &str = include_str!("../../../engine/src/build/ccache.sh");
+
 struct Build {
     source: PathBuf,
     objects: PathBuf,
+    /// Holds [`BEFORE_CCACHE`].
+    programs: PathBuf,
 }
 
 impl Build {
@@ -25,8 +30,15 @@ impl Build {
         command.env("KBUILD_BUILD_TIMESTAMP", "Sat Nov 14 12:56:01 UTC 2026");
         command.envs([("KBUILD_BUILD_USER", "a"), ("KBUILD_BUILD_HOST", "b"), ("KBUILD_BUILD_VERSION", "1")]);
         command.env("CCACHE_DIR", compiler_cache());
+        if let Some(ccache) = base::process::find("ccache") {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let folders = std::iter::once(self.programs.clone()).chain(std::env::split_paths(&path));
+            command.env("PATH", std::env::join_paths(folders).unwrap()).env("ALLNO_CCACHE", ccache);
+        }
         command.arg("-C").arg(&self.source).arg(format!("O={}", self.objects.display()));
-        command.args(["ARCH=x86_64", &format!("CC={}", compiler())]).args(words);
+        command
+            .args(["ARCH=x86_64", &format!("CC={}", compiler()), &format!("HOSTCC={}", compiler())])
+            .args(words);
         let output = run(&mut command, BUILD_LIMIT);
         assert!(output.status.success(), "{words:?}:\n{}", both(&output));
         both(&output)
@@ -96,9 +108,12 @@ impl Pair {
         let fragment = folder.path().join("fragment");
         std::fs::write(&fragment, config).unwrap();
         let asked = folder.path().join("asked");
+        let programs = folder.path().join("programs");
+        std::fs::create_dir(&programs).unwrap();
+        executable(&programs.join("ccache"), BEFORE_CCACHE);
         let build = |name: &str, conf: &str| {
             let objects = tree.objects_with_conf(&folder.path().join(name), conf);
-            Build { source: tree.source.clone(), objects }
+            Build { source: tree.source.clone(), objects, programs: programs.clone() }
         };
         let referee = build("c", &format!("#!/bin/sh\nexec {} \"$@\"\n", tree.conf.display()));
         let noted =

@@ -196,15 +196,15 @@ impl Builder<'_> {
         Ok((config, made))
     }
 
-    fn program(&self, objects: &Path) -> Program {
-        kbuild(self.source, self.toolchain, objects).counted(&self.processor_time)
+    fn program(&self, objects: &Path) -> Result<Program> {
+        Ok(kbuild(self.source, self.toolchain, objects)?.counted(&self.processor_time))
     }
 
     /// Our engine resolves the configuration; the tree's own tool then must not change a line of it.
     fn configure(&self, objects: &Path, log: &Path) -> Result<()> {
         kernel_config::resolve(self.session, self.source, self.requests, self.toolchain, objects)?;
         let ours = read(&objects.join(".config"))?;
-        self.program(objects)
+        self.program(objects)?
             .arg("olddefconfig")
             .run(log, CONFIG_LIMIT, &self.session.cancel, &mut |_| {})
             .map_err(|error| keep_log(error.because_of("the kernel's configuration failed"), log, objects))?;
@@ -226,7 +226,7 @@ impl Builder<'_> {
     /// `expected`: about how many lines it will print. Returns what it made, and why: V=2 has kbuild say so in the same lines.
     fn make(&self, objects: &Path, log: &Path, task: &Task, expected: Option<u64>) -> Result<Vec<Made>> {
         let mut all = Vec::new();
-        let program = self.program(objects).args([
+        let program = self.program(objects)?.args([
             "V=2".to_string(),
             format!("-j{}", self.toolchain.jobs),
             "bzImage".into(),
@@ -262,10 +262,17 @@ impl Builder<'_> {
 
 /// `make` for a kernel's object tree, without a target: what it is told decides whether objects of an earlier run are as they
 /// would be made now.
-pub fn kbuild(source: &KernelSource, toolchain: &Toolchain, objects: &Path) -> Program {
+///
+/// # Errors
+/// The store's path cannot be part of PATH.
+pub fn kbuild(source: &KernelSource, toolchain: &Toolchain, objects: &Path) -> Result<Program> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let program = clean(Program::new("make"), toolchain, None)
-        .env("PATH", path)
+    let program = clean(Program::new("make"), toolchain, None);
+    let program = match toolchain.ccache.as_ref().filter(|_| source.released) {
+        Some(ccache) => ccache.by_lists(program, path)?,
+        None => program.env("PATH", path),
+    };
+    let program = program
         .env("HOME", objects)
         .env("KBUILD_BUILD_USER", "allno")
         .env("KBUILD_BUILD_HOST", "allno")
@@ -277,10 +284,10 @@ pub fn kbuild(source: &KernelSource, toolchain: &Toolchain, objects: &Path) -> P
         word.push(value);
         word
     };
-    program
+    Ok(program
         .args(["-C".into(), source.tree.clone().into_os_string(), assign("O=", objects)])
         .args([format!("ARCH={}", kernel_config::ARCH), format!("CC={}", toolchain.command())])
-        .arg(format!("HOSTCC={}", toolchain.command()))
+        .arg(format!("HOSTCC={}", toolchain.command())))
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -29,6 +29,8 @@ pub struct KernelSource {
     /// Names the object tree: one for each unpacked source, and one for a tree of one's own however it is edited,
     /// where make sees by itself what changed.
     pub objects: String,
+    /// Whether it is what a recipe names, without patches: what is known of a release holds for it.
+    pub released: bool,
     /// Keeps gc of another run away while we build from it.
     _held: Option<Artifact>,
 }
@@ -38,11 +40,12 @@ const DATE_FILE: &str = ".allno-date";
 
 /// Unpacks a tarball, then patches it.
 ///
-/// `archive` is the tarball or the distribution's package, `sha256` its hash.
+/// `archive` is the tarball or the distribution's package, `sha256` its hash, `by_recipe` whether a recipe named it.
 pub fn from_archive(
     session: &Session,
     archive: &Path,
     sha256: &str,
+    by_recipe: bool,
     spec: &SpecFile,
 ) -> Result<KernelSource> {
     let patches = read_patches(spec)?;
@@ -57,7 +60,8 @@ pub fn from_archive(
         task.end("unpacked", "the kernel's source");
         Ok(())
     })?;
-    describe(artifact.path.clone(), artifact.digest.to_string(), None, Some(artifact))
+    let source = describe(artifact.path.clone(), artifact.digest.to_string(), None, Some(artifact))?;
+    Ok(KernelSource { released: by_recipe && patches.is_empty(), ..source })
 }
 
 /// One's own tree or git checkout. Without patches it is built where it is and not written to; with patches, a copy is.
@@ -190,7 +194,7 @@ fn describe(
         Some(_) => format!("linux-{version}-{}", &digest[..12]),
         None => format!("linux-own-{}", Sha256::of(tree.as_os_str().as_bytes()).short(12)),
     };
-    Ok(KernelSource { tree, digest, version, series, date, objects, _held: held })
+    Ok(KernelSource { tree, digest, version, series, date, objects, released: false, _held: held })
 }
 
 /// "6.12.117" out of a kernel's top Makefile.

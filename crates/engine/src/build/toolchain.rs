@@ -1,16 +1,21 @@
 //! The machine's compiler, as far as it decides what comes out of a build.
 
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use base::process::{self, Program};
-use base::{Cancel, Error, Result};
-use store::Cache;
+use base::{Cancel, Context, Error, Result};
+use store::{Cache, Draft};
 
 use crate::session::Session;
 
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
+/// What stands before ccache when a kernel is built, and by which variable it knows the real one.
+const BEFORE_CCACHE: &str = include_str!("ccache.sh");
+const REAL_CCACHE: &str = "ALLNO_CCACHE";
 
 /// The compiler, the linker and the compiler cache.
 #[derive(Clone, Debug)]
@@ -30,6 +35,9 @@ pub struct Toolchain {
 pub struct CompilerCache {
     /// The folder: CCACHE_DIR, else one in the store, so that gc counts it.
     pub folder: PathBuf,
+    program: PathBuf,
+    /// Holds [`BEFORE_CCACHE`] as the program `ccache`.
+    before: Arc<Draft>,
     _held: Option<Arc<Cache>>,
 }
 
@@ -41,7 +49,7 @@ impl Toolchain {
     pub fn find(session: &Session) -> Result<Toolchain> {
         let cancel = &session.cancel;
         let present = process::find("ccache").filter(|_| std::env::var_os("CCACHE_DISABLE").is_none());
-        let ccache = present.map(|_| CompilerCache::of(session)).transpose()?;
+        let ccache = present.map(|program| CompilerCache::of(session, program)).transpose()?;
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
         let version = |name| first_line(Program::new(name).args(["--version"]), cancel);
         let (compiler, linker) = std::thread::scope(|scope| {
@@ -59,13 +67,27 @@ impl Toolchain {
 }
 
 impl CompilerCache {
-    fn of(session: &Session) -> Result<CompilerCache> {
-        if let Some(folder) = std::env::var_os("CCACHE_DIR") {
-            return Ok(CompilerCache { folder: folder.into(), _held: None });
-        }
+    fn of(session: &Session, program: PathBuf) -> Result<CompilerCache> {
         let Session { store, project, events, cancel, .. } = session;
+        let before = Arc::new(store.draft()?);
+        let script = before.path.join("ccache");
+        std::fs::write(&script, BEFORE_CCACHE)
+            .and_then(|()| std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)))
+            .context(|| format!("cannot write {}", script.display()))?;
+        if let Some(folder) = std::env::var_os("CCACHE_DIR") {
+            return Ok(CompilerCache { folder: folder.into(), program, before, _held: None });
+        }
         let cache = store.cache("ccache", project, events, cancel)?;
-        Ok(CompilerCache { folder: cache.path.clone(), _held: Some(Arc::new(cache)) })
+        Ok(CompilerCache { folder: cache.path.clone(), program, before, _held: Some(Arc::new(cache)) })
+    }
+
+    /// `program` with a PATH of `path` on which ccache is one that does not preprocess what kbuild lists by itself. Only for a
+    /// kernel none of whose headers has the assembler read a file: no list names that file, and another object would be found.
+    pub fn by_lists(&self, program: Program, path: OsString) -> Result<Program> {
+        let folders = std::iter::once(self.before.path.clone()).chain(std::env::split_paths(&path));
+        let path = std::env::join_paths(folders)
+            .map_err(|cause| Error::host(format!("the store's path cannot be on PATH: {cause}")))?;
+        Ok(program.env("PATH", path).env(REAL_CCACHE, &self.program))
     }
 }
 

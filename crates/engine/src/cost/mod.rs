@@ -90,7 +90,7 @@ pub fn predict(
     let mut word = std::ffi::OsString::from("SHELL=");
     word.push(&shell);
     let mut made_lines = Vec::new();
-    kernel::kbuild(source, toolchain, &sketch)
+    kernel::kbuild(source, toolchain, &sketch)?
         .arg(word)
         .args(["V=2".to_string(), format!("-j{}", toolchain.jobs), "bzImage".to_string()])
         .run(&folder.join("log"), MAKE_LIMIT, &session.cancel, &mut |line| made_lines.extend(made(line)))
