@@ -78,8 +78,6 @@ pub enum Policy {
     Nothing,
     /// What no project refers to any more.
     Unreferenced,
-    /// Everything but the sources.
-    AllButSources,
     /// Everything.
     Everything,
     /// What was used longest ago, until the store takes at most so many bytes on the disk.
@@ -256,7 +254,6 @@ fn choose(policy: Policy, entries: Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
     match policy {
         Policy::Nothing => (Vec::new(), entries),
         Policy::Everything => (entries, Vec::new()),
-        Policy::AllButSources => entries.into_iter().partition(|entry| entry.kind != EntryKind::Source),
         Policy::Unreferenced => entries.into_iter().partition(|entry| entry.used_by.is_empty()),
         Policy::DownTo(_) => {
             let mut entries = entries;
