@@ -36,9 +36,7 @@ impl Build {
             command.env("PATH", std::env::join_paths(folders).unwrap()).env("ALLNO_CCACHE", ccache);
         }
         command.arg("-C").arg(&self.source).arg(format!("O={}", self.objects.display()));
-        command
-            .args(["ARCH=x86_64", &format!("CC={}", compiler()), &format!("HOSTCC={}", compiler())])
-            .args(words);
+        command.args(["ARCH=x86_64", &format!("CC={}", compiler())]).args(words);
         let output = run(&mut command, BUILD_LIMIT);
         assert!(output.status.success(), "{words:?}:\n{}", both(&output));
         both(&output)
