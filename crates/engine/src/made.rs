@@ -304,7 +304,9 @@ pub(crate) fn kernel_tree(
     if let Some(recipe) = recipe {
         let fetched = fetcher.fetched(&recipe.name)?;
         let sha256 = fetched.sha256.to_string();
-        return kernel_source::from_archive(session, &fetched.path, &sha256, true, spec);
+        let mut source = kernel_source::from_archive(session, &fetched.path, &sha256, spec)?;
+        source.released = spec.spec.kernel.patches.is_empty();
+        return Ok(source);
     }
     let path = spec.spec.kernel.path.as_ref().ok_or_else(|| Error::input("[kernel] names no kernel"))?;
     let found = spec.existing(path)?;
@@ -313,7 +315,7 @@ pub(crate) fn kernel_tree(
     }
     let sha256 = store::Sha256::of_file(&found)
         .map_err(|cause| spec.error(path.span(), format!("cannot read it: {cause}")))?;
-    kernel_source::from_archive(session, &found, &sha256.to_string(), false, spec)
+    kernel_source::from_archive(session, &found, &sha256.to_string(), spec)
 }
 
 /// The kernel and the user space at once: configure scripts run on one core while the kernel's make uses the rest.

@@ -264,12 +264,12 @@ impl Builder<'_> {
 /// would be made now.
 ///
 /// # Errors
-/// The store's path cannot be part of PATH.
+/// With ccache: as [`super::toolchain::CompilerCache::by_lists`].
 pub fn kbuild(source: &KernelSource, toolchain: &Toolchain, objects: &Path) -> Result<Program> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let program = clean(Program::new("make"), toolchain, None);
     let program = match toolchain.ccache.as_ref().filter(|_| source.released) {
-        Some(ccache) => ccache.by_lists(program, path)?,
+        Some(ccache) => ccache.by_lists(program, path, objects)?,
         None => program.env("PATH", path),
     };
     let program = program

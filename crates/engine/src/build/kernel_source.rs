@@ -40,12 +40,11 @@ const DATE_FILE: &str = ".allno-date";
 
 /// Unpacks a tarball, then patches it.
 ///
-/// `archive` is the tarball or the distribution's package, `sha256` its hash, `by_recipe` whether a recipe named it.
+/// `archive` is the tarball or the distribution's package, `sha256` its hash.
 pub fn from_archive(
     session: &Session,
     archive: &Path,
     sha256: &str,
-    by_recipe: bool,
     spec: &SpecFile,
 ) -> Result<KernelSource> {
     let patches = read_patches(spec)?;
@@ -60,8 +59,7 @@ pub fn from_archive(
         task.end("unpacked", "the kernel's source");
         Ok(())
     })?;
-    let source = describe(artifact.path.clone(), artifact.digest.to_string(), None, Some(artifact))?;
-    Ok(KernelSource { released: by_recipe && patches.is_empty(), ..source })
+    describe(artifact.path.clone(), artifact.digest.to_string(), None, Some(artifact))
 }
 
 /// One's own tree or git checkout. Without patches it is built where it is and not written to; with patches, a copy is.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base::process::{self, Program};
 use base::{Cancel, Context, Error, Result};
-use store::{Cache, Draft};
+use store::Cache;
 
 use crate::session::Session;
 
@@ -16,6 +16,8 @@ const VERSION_LIMIT: Duration = Duration::from_secs(10);
 /// What stands before ccache when a kernel is built, and by which variable it knows the real one.
 const BEFORE_CCACHE: &str = include_str!("ccache.sh");
 const REAL_CCACHE: &str = "ALLNO_CCACHE";
+/// Where it stands in an object tree; kbuild looks at no such folder.
+const PROGRAMS: &str = ".allno-programs";
 
 /// The compiler, the linker and the compiler cache.
 #[derive(Clone, Debug)]
@@ -36,8 +38,6 @@ pub struct CompilerCache {
     /// The folder: CCACHE_DIR, else one in the store, so that gc counts it.
     pub folder: PathBuf,
     program: PathBuf,
-    /// Holds [`BEFORE_CCACHE`] as the program `ccache`.
-    before: Arc<Draft>,
     _held: Option<Arc<Cache>>,
 }
 
@@ -69,23 +69,27 @@ impl Toolchain {
 impl CompilerCache {
     fn of(session: &Session, program: PathBuf) -> Result<CompilerCache> {
         let Session { store, project, events, cancel, .. } = session;
-        let before = Arc::new(store.draft()?);
-        let script = before.path.join("ccache");
-        std::fs::write(&script, BEFORE_CCACHE)
-            .and_then(|()| std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)))
-            .context(|| format!("cannot write {}", script.display()))?;
         if let Some(folder) = std::env::var_os("CCACHE_DIR") {
-            return Ok(CompilerCache { folder: folder.into(), program, before, _held: None });
+            return Ok(CompilerCache { folder: folder.into(), program, _held: None });
         }
         let cache = store.cache("ccache", project, events, cancel)?;
-        Ok(CompilerCache { folder: cache.path.clone(), program, before, _held: Some(Arc::new(cache)) })
+        Ok(CompilerCache { folder: cache.path.clone(), program, _held: Some(Arc::new(cache)) })
     }
 
-    /// `program` with a PATH of `path` on which ccache is one that does not preprocess what kbuild lists by itself. Only for a
-    /// kernel none of whose headers has the assembler read a file: no list names that file, and another object would be found.
-    pub fn by_lists(&self, program: Program, path: OsString) -> Result<Program> {
-        let folders = std::iter::once(self.before.path.clone()).chain(std::env::split_paths(&path));
-        let path = std::env::join_paths(folders)
+    /// `program`, which builds in the object tree `objects`, with a PATH of `path` on which ccache is one that does not preprocess
+    /// what kbuild lists by itself. Only for a kernel none of whose headers has the assembler read a file: no list names that
+    /// file, and another object would be found.
+    ///
+    /// # Errors
+    /// The object tree cannot be written to, or its path cannot be part of PATH.
+    pub fn by_lists(&self, program: Program, path: OsString, objects: &Path) -> Result<Program> {
+        let folder = objects.join(PROGRAMS);
+        let script = folder.join("ccache");
+        std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::write(&script, BEFORE_CCACHE))
+            .and_then(|()| std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)))
+            .context(|| format!("cannot write {}", script.display()))?;
+        let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)))
             .map_err(|cause| Error::host(format!("the store's path cannot be on PATH: {cause}")))?;
         Ok(program.env("PATH", path).env(REAL_CCACHE, &self.program))
     }
