@@ -145,6 +145,9 @@ pub struct Climb {
     /// Take each option of a rung away in turn, build and boot: which are needed? Without RUNG, of every rung
     #[arg(long, value_name = "RUNG", num_args = 0..=1, default_missing_value = "", conflicts_with = "records")]
     pub prove: Option<String>,
+    /// Take only this option away, as PACKET; may be given more than once
+    #[arg(long = "option", value_name = "NAME", requires = "prove")]
+    pub options: Vec<String>,
     /// Boot the spec's own kernel in the place of every rung's: how far does it get?
     #[arg(long, conflicts_with_all = ["prove", "records", "report"])]
     pub own_kernel: bool,

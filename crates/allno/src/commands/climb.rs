@@ -31,9 +31,14 @@ pub fn run(context: &Context, arguments: &Climb) -> Result<Answer> {
     })
 }
 
+/// The rungs from --from to --to.
+fn part(arguments: &Climb) -> Part {
+    Part { from: arguments.from.clone(), to: arguments.to.clone(), ..Part::default() }
+}
+
 fn climb_all(context: &Context, arguments: &Climb) -> Result<Vec<Record>> {
     let (session, spec) = context.session(&arguments.spec)?;
-    let part = Part { from: arguments.from.clone(), to: arguments.to.clone() };
+    let part = part(arguments);
     let events = &session.events;
     climb::climb(&session, &spec, &part, |record| {
         let word = if record.proved { "proved" } else { "NOT proved" };
@@ -49,7 +54,7 @@ fn climb_all(context: &Context, arguments: &Climb) -> Result<Vec<Record>> {
 /// The spec's own kernel on every rung.
 fn try_own_kernel(context: &Context, arguments: &Climb) -> Result<Answer> {
     let (session, spec) = context.session(&arguments.spec)?;
-    let part = Part { from: arguments.from.clone(), to: arguments.to.clone() };
+    let part = part(arguments);
     let events = &session.events;
     let reached = reach::reach(&session, &spec, &part, |reach| {
         events.line(if reach.reached { "reached" } else { "NOT reached" }, reach.rung.clone());
@@ -68,14 +73,16 @@ fn prove_options(context: &Context, arguments: &Climb, rung: &str) -> Result<Ans
     let part = Part {
         from: named.clone().or_else(|| arguments.from.clone()),
         to: named.or_else(|| arguments.to.clone()),
+        options: arguments.options.iter().map(|name| name.trim_start_matches("CONFIG_").into()).collect(),
     };
+    let whole_rungs = part.options.is_empty();
     let events = &session.events;
     let on_verdict = |verdict: &prove::Verdict| {
         events.line(verdict.finding.word(), format!("{}   {}", verdict.option, verdict.rung));
         verdict.evidence.iter().for_each(|line| events.line("", line.clone()));
     };
     let report = |verdicts: &[prove::Verdict]| match &arguments.report {
-        Some(folder) => report::write_verdicts(folder, verdicts).map(drop),
+        Some(folder) => report::write_verdicts(folder, verdicts, whole_rungs).map(drop),
         None => Ok(()),
     };
     let verdicts = prove::prove(&session, &spec, &part, on_verdict, report)?;

@@ -16,7 +16,7 @@ use crate::build::Kernel;
 use crate::ladder::Added;
 use crate::rung::{Request, Requests};
 use crate::session::Session;
-use crate::spec::SpecFile;
+use crate::spec::{SpecFile, nearest};
 
 /// What came of taking one option away; `allno climb --prove --json` prints it (docs/json.md).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,21 +131,42 @@ pub fn prove(
 impl Climber<'_> {
     /// Builds the kernels of the rungs and, after each, those with one option less.
     fn build_each(&self, range: RangeInclusive<usize>, made: &Made<Work>) -> Result<()> {
-        for position in range {
-            let (kernel, Added { requests, new }) = self.kernel(position)?;
-            if new.is_empty() {
-                continue;
-            }
+        for (position, names) in self.options_in(range)? {
+            let (kernel, Added { requests, .. }) = self.kernel(position)?;
             let config = kernel.read_config()?;
             made.leave(Work::Rung { position, kernel: Box::new(kernel) })?;
-            let asked: Vec<&Request> = requests.iter().collect();
-            for index in new {
+            for request in requests.iter().filter(|request| names.contains(&request.assignment.name)) {
                 self.workshop.session.cancel.check()?;
-                made.leave(self.without(position, &requests, asked[index], &config)?)?;
+                made.leave(self.without(position, &requests, request, &config)?)?;
             }
             made.leave(Work::RungDone)?;
         }
         Ok(())
+    }
+
+    /// The options to take away, rung by rung: those that it brings, or of them those that were asked for.
+    fn options_in(&self, range: RangeInclusive<usize>) -> Result<Vec<(usize, Vec<String>)>> {
+        let mut all = Vec::new();
+        for position in range {
+            let Added { requests, new } =
+                self.ladder.added(position, self.workshop.source.series, &self.workshop.spec)?;
+            let brought = requests.iter().enumerate().filter(|(index, _)| new.contains(index));
+            let names: Vec<String> = brought.map(|(_, it)| it.assignment.name.clone()).collect();
+            all.push((position, names));
+        }
+        let known: Vec<String> = all.iter().flat_map(|(_, names)| names.clone()).collect();
+        if let Some(unknown) = self.options.iter().find(|name| !known.contains(name)) {
+            let error = Error::input(format!("{unknown} is no option that these rungs bring"));
+            return Err(match nearest(unknown, &known) {
+                Some(close) => error.hint(format!("did you mean {close}?")),
+                None => error.note(format!("they bring: {}", known.join(", "))),
+            });
+        }
+        for (_, names) in &mut all {
+            names.retain(|name| self.options.is_empty() || self.options.contains(name));
+        }
+        all.retain(|(_, names)| !names.is_empty());
+        Ok(all)
     }
 
     /// The kernel with one option less, if its boot is to decide.

@@ -31,25 +31,32 @@ pub fn write(folder: &Path, records: &[Record]) -> Result<PathBuf> {
 }
 
 /// Writes the verdicts on options into `folder`: prove.md, and prove.json that it is made of. Those of other rungs that are there
-/// already stay, so that the whole ladder can be proved rung by rung. Returns the text's path.
+/// already stay, so that the whole ladder can be proved rung by rung; and unless these are of `whole_rungs`, those of other options.
+/// Returns the text's path.
 ///
 /// # Errors
 /// The folder cannot be written, or has a prove.json that is none.
-pub fn write_verdicts(folder: &Path, verdicts: &[Verdict]) -> Result<PathBuf> {
+pub fn write_verdicts(folder: &Path, verdicts: &[Verdict], whole_rungs: bool) -> Result<PathBuf> {
     let path = folder.join("prove.json");
     let known = if path.exists() { read(&path)? } else { Vec::new() };
-    let verdicts = merged(known, verdicts, &Ladder::read()?);
+    let verdicts = merged(known, verdicts, whole_rungs, &Ladder::read()?);
     write_files(folder, [("prove.json", json(&verdicts)?), ("prove.md", verdict_table(&verdicts))])?;
     Ok(folder.join("prove.md"))
 }
 
-/// The verdicts of `new`, and of `known` those on rungs that `new` has none of; in the ladder's order.
-fn merged(known: Vec<Verdict>, new: &[Verdict], ladder: &Ladder) -> Vec<Verdict> {
-    let is_new = |verdict: &Verdict| new.iter().any(|it| it.rung == verdict.rung);
-    let mut all: Vec<Verdict> = known.into_iter().filter(|verdict| !is_new(verdict)).collect();
+/// The verdicts of `new`, and of `known` those on rungs, or on options, that `new` has none of; in the ladder's order, and within a rung
+/// in that of the newer whole one.
+fn merged(known: Vec<Verdict>, new: &[Verdict], whole_rungs: bool, ladder: &Ladder) -> Vec<Verdict> {
+    let same = |one: &Verdict, other: &Verdict| {
+        one.rung == other.rung && (whole_rungs || one.option == other.option)
+    };
+    let places: Vec<Verdict> = if whole_rungs { Vec::new() } else { known.clone() };
+    let mut all: Vec<Verdict> =
+        known.into_iter().filter(|verdict| !new.iter().any(|it| same(it, verdict))).collect();
     all.extend(new.iter().cloned());
-    let place = |verdict: &Verdict| ladder.steps.iter().position(|step| step.rung.name == verdict.rung);
-    all.sort_by_key(|verdict| place(verdict).unwrap_or(usize::MAX));
+    let rung = |verdict: &Verdict| ladder.steps.iter().position(|step| step.rung.name == verdict.rung);
+    let option = |verdict: &Verdict| places.iter().position(|it| same(it, verdict));
+    all.sort_by_key(|it| (rung(it).unwrap_or(usize::MAX), option(it).unwrap_or(usize::MAX)));
     all
 }
 
@@ -201,21 +208,33 @@ mod tests {
         }
     }
 
+    fn verdict(rung: &str, option: &str) -> Verdict {
+        serde_json::from_value(serde_json::json!({
+            "rung": rung, "option": option, "place": "", "why": "", "finding": "needed", "proof": null,
+            "evidence": [], "fell": [], "build_seconds": 0.0, "boot_seconds": 0.0,
+        }))
+        .unwrap()
+    }
+
     #[test]
     fn verdicts_on_other_rungs_stay_and_all_are_in_the_ladders_order() {
-        let verdict = |rung: &str, option: &str| -> Verdict {
-            serde_json::from_value(serde_json::json!({
-                "rung": rung, "option": option, "place": "", "why": "", "finding": "needed", "proof": null,
-                "evidence": [], "fell": [], "build_seconds": 0.0, "boot_seconds": 0.0,
-            }))
-            .unwrap()
-        };
         let known = vec![verdict("console", "OLD=y"), verdict("net", "NET=y")];
-        let all = merged(known, &[verdict("console", "TTY=y")], &Ladder::read().unwrap());
+        let ladder = Ladder::read().unwrap();
+        let all = merged(known, &[verdict("console", "TTY=y")], true, &ladder);
         let options: Vec<&str> = all.iter().map(|verdict| verdict.option.as_str()).collect();
         assert_eq!(options, ["TTY=y", "NET=y"]);
-        let all = merged(all, &[verdict("initramfs", "RD_GZIP=y")], &Ladder::read().unwrap());
+        let all = merged(all, &[verdict("initramfs", "RD_GZIP=y")], true, &ladder);
         assert_eq!(all[1].option, "RD_GZIP=y");
+    }
+
+    #[test]
+    fn a_single_option_takes_the_place_of_the_one_known() {
+        let known = vec![verdict("net", "NET=y"), verdict("net", "INET=y")];
+        let mut again = verdict("net", "NET=y");
+        again.evidence = vec!["again".into()];
+        let new = [verdict("net", "UNIX=y"), again.clone()];
+        let all = merged(known, &new, false, &Ladder::read().unwrap());
+        assert_eq!(all, [again, verdict("net", "INET=y"), verdict("net", "UNIX=y")]);
     }
 
     #[test]
