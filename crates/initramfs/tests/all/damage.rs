@@ -1,8 +1,6 @@
 //! Cut and flipped archives: the reader says what is wrong, and never panics, hangs or invents entries.
 
-mod common;
-
-use common::{packed, read, read_clean, sample};
+use crate::common::{packed, read, read_clean, sample};
 use initramfs::{COMPRESSIONS, Compression, Fault};
 
 #[test]

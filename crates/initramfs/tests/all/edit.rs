@@ -1,20 +1,16 @@
 //! Changes of an archive in place: whatever it holds, the tree has the change and is otherwise what it was.
 
-mod common;
-#[path = "common/trees.rs"]
-mod trees;
-
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 
-use common::packed;
+use crate::common::packed;
+use crate::trees::{Meaning, entry, manifest, meaning};
 use initramfs::newc::file_type;
 use initramfs::{Archive, Content, Entry, Kind, Segment, write_image};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use trees::{Meaning, entry, manifest, meaning};
 
 #[derive(Clone, Debug)]
 enum Wish {

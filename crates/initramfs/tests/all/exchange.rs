@@ -1,8 +1,6 @@
 //! Trees that GNU cpio, bsdcpio and 3cpio archive, unpacked by us and by them: all the same.
 #![allow(clippy::disallowed_methods)] // Tests run their referees themselves.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -11,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use common::tools::{referee, threecpio};
+use crate::common::tools::{referee, threecpio};
 use initramfs::{ImageReader, Owners, Source, UnpackOptions, Unpacker};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,8 +1,6 @@
 //! What the reader says about archives that are odd in one way, each made by hand.
 
-mod common;
-
-use common::{entry, file, of_type, packed, read, read_clean, sample};
+use crate::common::{entry, file, of_type, packed, read, read_clean, sample};
 use initramfs::newc::{Header, file_type};
 use initramfs::{Compression, Entry, Fault, Manifest};
 

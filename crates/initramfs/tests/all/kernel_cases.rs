@@ -1,11 +1,9 @@
 //! What the kernel's own test of its unpacking (init/initramfs_test.c of newer trees) is about, in cases of our own.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use common::{entry, file, of_type, read, read_clean};
+use crate::common::{entry, file, of_type, read, read_clean};
 use initramfs::newc::{Header, file_type};
 use initramfs::{Fault, ImageReader, Owners, UnpackOptions, Unpacker, Unpacking};
 

@@ -1,11 +1,9 @@
 //! What stands at which byte of a packed segment, and what packing refuses.
 
-mod common;
-
 use std::fs::{self, File};
 use std::io::{self, Write};
 
-use common::{packed, read, read_clean, sample};
+use crate::common::{packed, read, read_clean, sample};
 use initramfs::newc::{ALIGNMENT, HEADER_SIZE, file_type};
 use initramfs::{
     COMPRESSIONS, Compression, Content, Entry, Fault, Kind, Manifest, Segment, pack, write_image,

@@ -1,8 +1,6 @@
 //! What we pack, read by the tools of the field; and what they write, read by us.
 #![allow(clippy::disallowed_methods)] // Tests run their referees themselves.
 
-mod common;
-
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
@@ -11,8 +9,8 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::tools::referee;
-use common::{packed, read, read_clean, sample};
+use crate::common::tools::referee;
+use crate::common::{packed, read, read_clean, sample};
 use initramfs::{COMPRESSIONS, Compression, Fault};
 
 /// Runs a tool with `input` on its standard input; its output must be clean.

@@ -1,10 +1,8 @@
 //! Whatever a manifest holds comes back out of the bytes, in every compression.
 
-mod common;
-
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use common::{Found, packed, read, read_clean, read_limited};
+use crate::common::{Found, packed, read, read_clean, read_limited};
 use initramfs::newc::file_type;
 use initramfs::{COMPRESSIONS, Compression, Content, Entry, Form, Kind, Manifest, Segment, write_image};
 use proptest::collection::vec;

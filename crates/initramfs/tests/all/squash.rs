@@ -1,20 +1,16 @@
 //! An image squashed unpacks to the tree that it unpacked to before.
 
-mod common;
-#[path = "common/trees.rs"]
-mod trees;
-
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use common::packed;
+use crate::common::packed;
+use crate::trees::{manifest, meaning};
 use initramfs::newc::file_type;
 use initramfs::{Compression, Entry, ImageReader, Manifest, Segment, squash, write_image};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use trees::{manifest, meaning};
 
 fn image(segments: &[Vec<u8>]) -> (Vec<u8>, File) {
     let borrowed: Vec<_> = segments.iter().map(|segment| Segment::Bytes(segment)).collect();

@@ -1,11 +1,9 @@
 //! The archives that 3cpio is tested with (archives/3cpio).
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::read;
+use crate::common::read;
 use initramfs::{Fault, ImageReader, Owners, Snapshot, UnpackOptions, Unpacker};
 
 fn archive(name: &str) -> Vec<u8> {

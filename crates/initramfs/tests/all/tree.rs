@@ -1,8 +1,6 @@
 //! What the kernel makes of entries that meet: the rules of init/initramfs.c, each by a case of its own.
 
-mod common;
-
-use common::{entry, file, of_type};
+use crate::common::{entry, file, of_type};
 use initramfs::newc::{Header, file_type};
 use initramfs::{Dropped, ImageReader, Node, NodeKind, Outcome, Rules, Tree, TreeEntry};
 

@@ -1,7 +1,5 @@
 //! Unpacking: what it makes, what it leaves alone, and that nothing is ever written outside its folder.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -9,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use common::{entry, file, of_type, packed, sample};
+use crate::common::{entry, file, of_type, packed, sample};
 use initramfs::newc::{Header, file_type};
 use initramfs::{
     COMPRESSIONS, Compression, ImageReader, ImageSummary, Kind, NodeKind, Only, Owners, Pattern, Rules, Tree,

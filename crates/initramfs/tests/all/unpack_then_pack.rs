@@ -1,13 +1,10 @@
 //! An image of several segments, unpacked and packed again from the list: the kernel makes the same tree of it.
 
-mod common;
-#[path = "common/trees.rs"]
-mod trees;
-
 use std::fs::File;
 use std::path::Path;
 
-use common::packed;
+use crate::common::packed;
+use crate::trees::{manifest, meaning};
 use initramfs::{
     Compression, ImageReader, List, Owners, ScanOptions, Segment, UnpackOptions, Unpacker, Unpacking,
     pack_list, scan_listed, write_image,
@@ -15,7 +12,6 @@ use initramfs::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use trees::{manifest, meaning};
 
 fn unpack(image: &[u8], folder: &Path) -> Unpacking {
     let options = UnpackOptions { owners: Owners::Listed, force: false, location: folder.into(), only: None };

@@ -1,14 +1,12 @@
 //! What we write is the same for any number of cores, and the tools of the field see it as it was meant.
 #![allow(clippy::disallowed_methods)] // Tests run their referees themselves.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::read_clean;
-use common::tools::{referee, threecpio};
+use crate::common::read_clean;
+use crate::common::tools::{referee, threecpio};
 use initramfs::{COMPRESSIONS, Compression, Content, Entry, Kind, List, Manifest, Packer};
 use proptest::collection::vec;
 use proptest::prelude::*;
