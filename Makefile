@@ -7,7 +7,6 @@ FLAGS =
 
 # cargo run, not target/release/allno: CARGO_TARGET_DIR may be elsewhere. It becomes allno, so exit codes pass.
 RELEASE = cargo run --release --quiet --locked --package allno --
-DEBUG = cargo run --quiet --locked --package allno --
 
 .PHONY: boot build test doctor clean
 
@@ -20,9 +19,8 @@ build:
 	cargo build --release --locked --package allno
 
 # Every test, real boots included.
-test:
-	cargo build --locked --package allno
-	$(DEBUG) doctor --install --tests
+test: build
+	$(RELEASE) doctor --install --tests
 	.ci/test
 
 doctor: build
