@@ -28,8 +28,7 @@ fn commands(text: &str) -> Vec<String> {
 #[expect(clippy::disallowed_methods, reason = "the README's commands are a shell's")]
 fn shell(line: &str, folder: &Path) -> Command {
     let binaries = Path::new(env!("CARGO_BIN_EXE_allno")).parent().unwrap().to_path_buf();
-    let rest = std::env::var_os("PATH").unwrap();
-    let path = std::env::join_paths(std::iter::once(binaries).chain(std::env::split_paths(&rest))).unwrap();
+    let path = base::process::path_with(binaries, &std::env::var_os("PATH").unwrap()).unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", line]).env("PATH", path).current_dir(folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -308,6 +308,15 @@ pub fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| is_executable(candidate))
 }
 
+/// `path`, a value of PATH, with `folder` before all others.
+///
+/// # Errors
+/// The folder's name has a colon, which PATH cannot hold: [`crate::Kind::Host`].
+pub fn path_with(folder: PathBuf, path: &OsStr) -> Result<OsString> {
+    let folders = std::iter::once(folder).chain(std::env::split_paths(path));
+    std::env::join_paths(folders).map_err(|cause| Error::host(format!("a folder cannot be on PATH: {cause}")))
+}
+
 fn is_executable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }

@@ -32,8 +32,8 @@ impl Build {
         command.env("CCACHE_DIR", compiler_cache());
         if let Some(ccache) = base::process::find("ccache") {
             let path = std::env::var_os("PATH").unwrap_or_default();
-            let folders = std::iter::once(self.programs.clone()).chain(std::env::split_paths(&path));
-            command.env("PATH", std::env::join_paths(folders).unwrap()).env("ALLNO_CCACHE", ccache);
+            let path = base::process::path_with(self.programs.clone(), &path).unwrap();
+            command.env("PATH", path).env("ALLNO_CCACHE", ccache);
         }
         command.arg("-C").arg(&self.source).arg(format!("O={}", self.objects.display()));
         command.args(["ARCH=x86_64", &format!("CC={}", compiler())]).args(words);

@@ -89,9 +89,7 @@ impl CompilerCache {
             .and_then(|()| std::fs::write(&script, BEFORE_CCACHE))
             .and_then(|()| std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)))
             .context(|| format!("cannot write {}", script.display()))?;
-        let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)))
-            .map_err(|cause| Error::host(format!("the store's path cannot be on PATH: {cause}")))?;
-        Ok(program.env("PATH", path).env(REAL_CCACHE, &self.program))
+        Ok(program.env("PATH", process::path_with(folder, &path)?).env(REAL_CCACHE, &self.program))
     }
 }
 
