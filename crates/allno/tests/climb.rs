@@ -104,7 +104,7 @@ fn what_is_typed_wrong_is_named() {
     refused(&["climb", "--prove", "nosuch"], &["no rung \"nosuch\""]);
     refused(
         &["climb", "--prove", "console", "--option", "SERIAL_825"],
-        &["SERIAL_825 ", "did you mean SERIAL_8250?"],
+        &["SERIAL_825 ", "did you mean \"SERIAL_8250\"?"],
     );
     refused(&["climb", "--option", "TTY"], &["--prove"]);
     refused(&["climb", "--own-kernel", "--prove"], &["--own-kernel", "cannot be used with"]);

@@ -313,8 +313,9 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// # Errors
 /// The folder's name has a colon, which PATH cannot hold: [`crate::Kind::Host`].
 pub fn path_with(folder: PathBuf, path: &OsStr) -> Result<OsString> {
+    let cannot = format!("{} cannot be on PATH", folder.display());
     let folders = std::iter::once(folder).chain(std::env::split_paths(path));
-    std::env::join_paths(folders).map_err(|cause| Error::host(format!("a folder cannot be on PATH: {cause}")))
+    std::env::join_paths(folders).map_err(|cause| Error::host(cannot).note(cause.to_string()))
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -4,7 +4,7 @@ use base::{Error, Result};
 use machine::Machine;
 use serde::de::DeserializeOwned;
 
-use crate::spec::{Place, nearest};
+use crate::spec::{Place, with_nearest};
 
 include!(concat!(env!("OUT_DIR"), "/data.rs"));
 
@@ -53,10 +53,7 @@ impl Folder {
             None => {
                 let names = self.names();
                 let error = Error::input(format!("there is no {} \"{name}\"", self.kind));
-                Err(match nearest(name, &names) {
-                    Some(close) => error.hint(format!("did you mean \"{close}\"?")),
-                    None => error.note(format!("there are: {}", names.join(", "))),
-                })
+                Err(with_nearest(error, name, &names, "there are"))
             }
         }
     }

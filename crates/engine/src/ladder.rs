@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use crate::data::{LADDER_FOLDER, RUNG_FOLDER};
 use crate::rung::{Requests, Rung, Series};
-use crate::spec::{Place, SpecFile, nearest};
+use crate::spec::{Place, SpecFile, with_nearest};
 
 /// `ladder/order.toml`
 #[derive(Clone, Debug, Deserialize)]
@@ -79,10 +79,7 @@ impl Ladder {
         let names: Vec<String> = self.steps.iter().map(|step| step.rung.name.clone()).collect();
         names.iter().position(|known| known == name).ok_or_else(|| {
             let error = Error::input(format!("there is no rung \"{name}\" on the ladder"));
-            match nearest(name, &names) {
-                Some(close) => error.hint(format!("did you mean \"{close}\"?")),
-                None => error.note(format!("from the lowest up: {}", names.join(", "))),
-            }
+            with_nearest(error, name, &names, "from the lowest up")
         })
     }
 

@@ -33,7 +33,7 @@ pub fn run(context: &Context, arguments: &Climb) -> Result<Answer> {
 
 /// The rungs from --from to --to.
 fn part(arguments: &Climb) -> Part {
-    Part { from: arguments.from.clone(), to: arguments.to.clone(), ..Part::default() }
+    Part { from: arguments.from.clone(), to: arguments.to.clone() }
 }
 
 fn climb_all(context: &Context, arguments: &Climb) -> Result<Vec<Record>> {
@@ -73,19 +73,19 @@ fn prove_options(context: &Context, arguments: &Climb, rung: &str) -> Result<Ans
     let part = Part {
         from: named.clone().or_else(|| arguments.from.clone()),
         to: named.or_else(|| arguments.to.clone()),
-        options: arguments.options.iter().map(|name| name.trim_start_matches("CONFIG_").into()).collect(),
     };
-    let whole_rungs = part.options.is_empty();
+    let bare = |name: &String| name.strip_prefix("CONFIG_").unwrap_or(name).to_string();
+    let chosen: Vec<String> = arguments.options.iter().map(bare).collect();
     let events = &session.events;
     let on_verdict = |verdict: &prove::Verdict| {
         events.line(verdict.finding.word(), format!("{}   {}", verdict.option, verdict.rung));
         verdict.evidence.iter().for_each(|line| events.line("", line.clone()));
     };
     let report = |verdicts: &[prove::Verdict]| match &arguments.report {
-        Some(folder) => report::write_verdicts(folder, verdicts, whole_rungs).map(drop),
+        Some(folder) => report::write_verdicts(folder, verdicts, chosen.is_empty()).map(drop),
         None => Ok(()),
     };
-    let verdicts = prove::prove(&session, &spec, &part, on_verdict, report)?;
+    let verdicts = prove::prove(&session, &spec, &part, &chosen, on_verdict, report)?;
     if let Some(folder) = &arguments.report {
         events.line("report", folder.join("prove.md").display().to_string());
     }

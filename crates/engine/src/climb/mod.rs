@@ -52,8 +52,6 @@ pub struct Part {
     pub from: Option<String>,
     /// The last one; the highest unless given.
     pub to: Option<String>,
-    /// For [`prove::prove`]: only these options are taken away, as "PACKET"; all of them when there are none here.
-    pub options: Vec<String>,
 }
 
 /// Climbs, and tells `on_record` of each rung as it is done. While one rung boots, the kernel of the next is built.
@@ -89,8 +87,6 @@ struct Climber<'a> {
     workshop: Workshop<'a>,
     ladder: Ladder,
     folder: PathBuf,
-    /// As [`Part::options`].
-    options: Vec<String>,
     distribution: Mutex<Option<Arc<BaseDisk>>>,
 }
 
@@ -117,8 +113,7 @@ impl<'a> Climber<'a> {
         recipes.dedup();
         let workshop = Workshop::open(session, spec, &recipes)?;
         let folder = spec.folder.join(RUNS).join("climb");
-        let options = part.options.clone();
-        let climber = Climber { workshop, ladder, folder, options, distribution: Mutex::default() };
+        let climber = Climber { workshop, ladder, folder, distribution: Mutex::default() };
         Ok((climber, first..=last))
     }
 }

@@ -16,7 +16,7 @@ use crate::build::Kernel;
 use crate::ladder::Added;
 use crate::rung::{Request, Requests};
 use crate::session::Session;
-use crate::spec::{SpecFile, nearest};
+use crate::spec::{SpecFile, with_nearest};
 
 /// What came of taking one option away; `allno climb --prove --json` prints it (docs/json.md).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,15 +107,16 @@ enum Work {
     RungDone,
 }
 
-/// Takes each option of the rungs of `part` away in turn; tells `on_verdict` of each, and `on_rung` of all so far when a rung is done.
+/// Takes each option of the rungs of `part` away in turn, or only those `chosen` (as "PACKET") if there are any; tells `on_verdict` of each, and `on_rung` of all so far when a rung is done.
 /// While one kernel boots, the next is built.
 ///
 /// # Errors
-/// As [`super::climb`]; a rung that is not proved even with all its options.
+/// As [`super::climb`]; a rung that is not proved even with all its options; one of `chosen` that no rung of `part` brings.
 pub fn prove(
     session: &Session,
     spec: &SpecFile,
     part: &Part,
+    chosen: &[String],
     mut on_verdict: impl FnMut(&Verdict),
     mut on_rung: impl FnMut(&[Verdict]) -> Result<()>,
 ) -> Result<Vec<Verdict>> {
@@ -123,15 +124,15 @@ pub fn prove(
         session,
         spec,
         part,
-        |climber, range, made| climber.build_each(range, made),
+        |climber, range, made| climber.build_each(range, chosen, made),
         |climber, work| climber.boot_each(work, &mut on_verdict, &mut on_rung),
     )
 }
 
 impl Climber<'_> {
     /// Builds the kernels of the rungs and, after each, those with one option less.
-    fn build_each(&self, range: RangeInclusive<usize>, made: &Made<Work>) -> Result<()> {
-        for (position, names) in self.options_in(range)? {
+    fn build_each(&self, range: RangeInclusive<usize>, chosen: &[String], made: &Made<Work>) -> Result<()> {
+        for (position, names) in self.options_in(range, chosen)? {
             let (kernel, Added { requests, .. }) = self.kernel(position)?;
             let config = kernel.read_config()?;
             made.leave(Work::Rung { position, kernel: Box::new(kernel) })?;
@@ -144,8 +145,12 @@ impl Climber<'_> {
         Ok(())
     }
 
-    /// The options to take away, rung by rung: those that it brings, or of them those that were asked for.
-    fn options_in(&self, range: RangeInclusive<usize>) -> Result<Vec<(usize, Vec<String>)>> {
+    /// The options to take away, rung by rung: all that it brings, or of them those `chosen`.
+    fn options_in(
+        &self,
+        range: RangeInclusive<usize>,
+        chosen: &[String],
+    ) -> Result<Vec<(usize, Vec<String>)>> {
         let mut all = Vec::new();
         for position in range {
             let Added { requests, new } =
@@ -155,15 +160,12 @@ impl Climber<'_> {
             all.push((position, names));
         }
         let known: Vec<String> = all.iter().flat_map(|(_, names)| names.clone()).collect();
-        if let Some(unknown) = self.options.iter().find(|name| !known.contains(name)) {
+        if let Some(unknown) = chosen.iter().find(|name| !known.contains(name)) {
             let error = Error::input(format!("{unknown} is no option that these rungs bring"));
-            return Err(match nearest(unknown, &known) {
-                Some(close) => error.hint(format!("did you mean {close}?")),
-                None => error.note(format!("they bring: {}", known.join(", "))),
-            });
+            return Err(with_nearest(error, unknown, &known, "they bring"));
         }
         for (_, names) in &mut all {
-            names.retain(|name| self.options.is_empty() || self.options.contains(name));
+            names.retain(|name| chosen.is_empty() || chosen.contains(name));
         }
         all.retain(|(_, names)| !names.is_empty());
         Ok(all)

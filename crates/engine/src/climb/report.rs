@@ -44,20 +44,20 @@ pub fn write_verdicts(folder: &Path, verdicts: &[Verdict], whole_rungs: bool) ->
     Ok(folder.join("prove.md"))
 }
 
-/// The verdicts of `new`, and of `known` those on rungs, or on options, that `new` has none of; in the ladder's order, and within a rung
-/// in that of the newer whole one.
-fn merged(known: Vec<Verdict>, new: &[Verdict], whole_rungs: bool, ladder: &Ladder) -> Vec<Verdict> {
-    let same = |one: &Verdict, other: &Verdict| {
-        one.rung == other.rung && (whole_rungs || one.option == other.option)
-    };
-    let places: Vec<Verdict> = if whole_rungs { Vec::new() } else { known.clone() };
-    let mut all: Vec<Verdict> =
-        known.into_iter().filter(|verdict| !new.iter().any(|it| same(it, verdict))).collect();
-    all.extend(new.iter().cloned());
+/// The verdicts of `new` in the place of those known on the same options, or rungs; in the ladder's order.
+fn merged(mut known: Vec<Verdict>, new: &[Verdict], whole_rungs: bool, ladder: &Ladder) -> Vec<Verdict> {
+    if whole_rungs {
+        known.retain(|verdict| !new.iter().any(|it| it.rung == verdict.rung));
+    }
+    for verdict in new {
+        match known.iter_mut().find(|it| it.rung == verdict.rung && it.option == verdict.option) {
+            Some(place) => *place = verdict.clone(),
+            None => known.push(verdict.clone()),
+        }
+    }
     let rung = |verdict: &Verdict| ladder.steps.iter().position(|step| step.rung.name == verdict.rung);
-    let option = |verdict: &Verdict| places.iter().position(|it| same(it, verdict));
-    all.sort_by_key(|it| (rung(it).unwrap_or(usize::MAX), option(it).unwrap_or(usize::MAX)));
-    all
+    known.sort_by_key(|verdict| rung(verdict).unwrap_or(usize::MAX));
+    known
 }
 
 fn json<T: serde::Serialize>(values: &[T]) -> Result<String> {

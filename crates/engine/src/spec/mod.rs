@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub(crate) use parse::nearest;
+pub(crate) use parse::with_nearest;
 pub use parse::{Place, SpecFile};
 pub use values::{Bytes, FileMode};
 

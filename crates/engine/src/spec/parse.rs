@@ -154,8 +154,16 @@ fn unknown_key(message: &str) -> Option<(String, Vec<String>)> {
     Some((found.to_string(), known))
 }
 
+/// `error`, that there is no `word`, with the candidate it may be meant for; else with all of them, after `all`.
+pub fn with_nearest(error: Error, word: &str, candidates: &[String], all: &str) -> Error {
+    match nearest(word, candidates) {
+        Some(close) => error.hint(format!("did you mean \"{close}\"?")),
+        None => error.note(format!("{all}: {}", candidates.join(", "))),
+    }
+}
+
 /// The candidate a typing mistake away from `word`, if there is one.
-pub fn nearest<'a>(word: &str, candidates: &'a [String]) -> Option<&'a str> {
+fn nearest<'a>(word: &str, candidates: &'a [String]) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(2);
     candidates
         .iter()

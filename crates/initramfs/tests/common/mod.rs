@@ -1,5 +1,5 @@
 //! What several tests share.
-#![allow(dead_code)] // Each test file is a crate of its own and uses a part.
+#![allow(dead_code)] // memory.rs is a program of its own and uses a part.
 
 pub mod tools;
 
