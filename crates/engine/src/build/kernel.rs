@@ -7,7 +7,7 @@ use base::process::{ProcessorTime, Program};
 use base::{Context, Error, Result, Size, Task, Total, Unit};
 use kconfig::DotConfig;
 use serde::{Deserialize, Serialize};
-use store::{Artifact, Inputs, Workspace};
+use store::{Artifact, Finished, Inputs, Workspace};
 
 use super::kernel_source::KernelSource;
 use super::toolchain::{Toolchain, clean};
@@ -103,9 +103,7 @@ pub fn build(
         .with("linker", &toolchain.linker);
     let mut done = None;
     let artifact = session.realize(naming.artifact, &inputs, |tree| {
-        let processor_time = ProcessorTime::default();
-        let builder = Builder { session, naming, source, requests, toolchain, processor_time };
-        done = Some(builder.build_into(tree)?);
+        done = Some(Builder::new(session, naming, source, requests, toolchain).build_into(tree)?);
         Ok(())
     })?;
     let (effort, rebuilt) = done.map_or((None, None), |(effort, rebuilt)| (Some(effort), rebuilt));
@@ -128,8 +126,36 @@ pub fn build(
 }
 
 /// The name of the source's object tree in the store.
-pub fn workspace(source: &KernelSource, naming: Naming) -> String {
+fn workspace(source: &KernelSource, naming: Naming) -> String {
     format!("{}-{WAY}{}", source.objects, naming.objects)
+}
+
+/// The object tree as the source's last build left it, of whatever requests. Where there is none the kernel is built; also one
+/// that the store has, as a build that was broken off takes the tree with it, but not the kernels made in it before.
+///
+/// # Errors
+/// As [`build`]; another run has broken off a build there in the meantime.
+pub fn objects(
+    session: &Session,
+    naming: Naming,
+    source: &KernelSource,
+    requests: &Requests,
+    toolchain: &Toolchain,
+) -> Result<Finished> {
+    let name = workspace(source, naming);
+    let finished = || session.store.finished_workspace(&name, &session.events, &session.cancel);
+    if let Some(finished) = finished()? {
+        return Ok(finished);
+    }
+    session.events.detail("no build has left its objects: they are made first");
+    if !build(session, naming, source, requests, toolchain)?.fresh {
+        let draft = session.store.draft()?;
+        Builder::new(session, naming, source, requests, toolchain).build_into(&draft.path)?;
+    }
+    finished()?.ok_or_else(|| {
+        Error::failed(format!("another run has broken off its build in {name}, and its objects are gone"))
+            .hint("run it again")
+    })
 }
 
 struct Builder<'a> {
@@ -141,7 +167,17 @@ struct Builder<'a> {
     processor_time: ProcessorTime,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(
+        session: &'a Session,
+        naming: Naming<'a>,
+        source: &'a KernelSource,
+        requests: &'a Requests,
+        toolchain: &'a Toolchain,
+    ) -> Builder<'a> {
+        Builder { session, naming, source, requests, toolchain, processor_time: ProcessorTime::default() }
+    }
+
     /// Configures and makes in a reusable object tree, then copies the results into `out`.
     fn build_into(&self, out: &Path) -> Result<(Effort, Option<Rebuilt>)> {
         let Session { store, events, cancel, .. } = self.session;

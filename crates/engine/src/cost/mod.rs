@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::{Context, Error, Result};
+use base::{Context, Result};
 use ktree::{Folder, Objects};
 use serde::Serialize;
 
@@ -237,10 +237,4 @@ impl Before {
 /// Whether the last build in `objects` was of these requests.
 pub fn is_of(objects: &Path, requests: &Requests) -> bool {
     std::fs::read_to_string(objects.join(kernel_config::FRAGMENT)).is_ok_and(|it| it == requests.fragment())
-}
-
-/// There is no object tree to compare with.
-pub fn no_objects() -> Error {
-    Error::input("no build of this kernel has ended yet, so there are no objects to compare with")
-        .hint("allno build")
 }

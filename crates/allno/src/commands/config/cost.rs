@@ -59,9 +59,7 @@ pub fn run(context: &Context, arguments: &ConfigCost) -> Result<Answer> {
     let mut after = Resolved::of_requests(&world.model, Start::AllNo, next.in_words());
     let options = explain::diff(&mut resolved, &mut after);
 
-    let name = kernel::workspace(&source, kernel::Naming::OF_SPEC);
-    let finished = session.store.finished_workspace(&name, &session.events, &session.cancel)?;
-    let objects = finished.ok_or_else(cost::no_objects)?;
+    let objects = kernel::objects(&session, kernel::Naming::OF_SPEC, &source, &requests, &toolchain)?;
     let up_to_date = cost::is_of(&objects.path, &requests);
     if !up_to_date {
         context.events.warn(
