@@ -1,20 +1,22 @@
 //! Rungs of the ladder: named capabilities of the kernel, the options each needs, and why.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Error, Result, Snippet};
 use kconfig::{Assignment, Value};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use crate::data::RUNG_FOLDER;
 use crate::proof::Proof;
 use crate::spec::{Place, SpecFile};
 
-/// `rungs/NAME.toml`.
+/// `rungs/NAME.toml`, with what stands for its proofs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rung {
+pub struct Rung<P = Proof> {
     /// Its name, as the file's.
     pub name: String,
     /// The capability, in one sentence.
@@ -29,8 +31,8 @@ pub struct Rung {
     #[serde(default)]
     pub append: Vec<AppendWord>,
     /// What proves it, where it stands on the ladder.
-    #[serde(default)]
-    pub proof: Vec<Proof>,
+    #[serde(default = "Vec::new")]
+    pub proof: Vec<P>,
 }
 
 /// A word of the kernel's command line.
@@ -170,10 +172,11 @@ impl Requests {
                 under_way.join(" on ")
             )));
         }
-        let (rung, place): (Rung, Place) = RUNG_FOLDER.load(name).map_err(|error| match asked_at {
+        let known = known(name).map_err(|error| match asked_at {
             Some(snippet) if error.snippet().is_none() => error.at(snippet.clone()),
             _ => error,
         })?;
+        let (rung, place) = &*known;
         under_way.push(name.to_string());
         for below in &rung.stands_on {
             self.climb(below, None, series, seen, under_way)?;
@@ -183,7 +186,7 @@ impl Requests {
             let too_new = option.since.is_some_and(|since| series < since);
             let too_old = option.until.is_some_and(|until| series > until);
             if !too_new && !too_old {
-                let request = request(&option.set, &place, option.why.clone())?;
+                let request = request(&option.set, place, option.why.clone())?;
                 self.add(Request { unproved: option.unproved.clone(), ..request })?;
             }
         }
@@ -266,16 +269,32 @@ fn collect_words(name: &str, seen: &mut Vec<String>, words: &mut Vec<String>) ->
         return Ok(());
     }
     seen.push(name.to_string());
-    let (rung, _): (Rung, Place) = RUNG_FOLDER.load(name)?;
+    let (rung, _) = &*known(name)?;
     for below in &rung.stands_on {
         collect_words(below, seen, words)?;
     }
-    for append in rung.append {
+    for append in &rung.append {
         if !words.contains(&append.word) {
-            words.push(append.word);
+            words.push(append.word.clone());
         }
     }
     Ok(())
+}
+
+/// A rung as every build reads it: its proofs are for those who boot them, and reading one compiles its regular expressions.
+type Known = (Rung<IgnoredAny>, Place);
+
+/// The rung `name`, read once: its text is part of this program. An edit's boot asks three times for each, in its few milliseconds
+/// beside QEMU's.
+fn known(name: &str) -> Result<Arc<Known>> {
+    static READ: Mutex<BTreeMap<String, Arc<Known>>> = Mutex::new(BTreeMap::new());
+    let read = || READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = read().get(name) {
+        return Ok(Arc::clone(known));
+    }
+    let known = Arc::new(RUNG_FOLDER.load(name)?);
+    read().insert(name.to_string(), Arc::clone(&known));
+    Ok(known)
 }
 
 fn request(option: &Spanned<String>, place: &Place, why: String) -> Result<Request> {

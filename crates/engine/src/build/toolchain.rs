@@ -42,22 +42,22 @@ pub struct CompilerCache {
 }
 
 impl Toolchain {
-    /// Asks gcc and ld who they are.
+    /// Asks gcc and ld who they are, and meanwhile looks for the compiler cache.
     ///
     /// # Errors
     /// One of them is missing: [`base::Kind::Host`].
     pub fn find(session: &Session) -> Result<Toolchain> {
-        let cancel = &session.cancel;
-        let present = process::find("ccache").filter(|_| std::env::var_os("CCACHE_DISABLE").is_none());
-        let ccache = present.map(|program| CompilerCache::of(session, program)).transpose()?;
-        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        let version = |name| first_line(Program::new(name).args(["--version"]), cancel);
-        let (compiler, linker) = std::thread::scope(|scope| {
-            let linker = scope.spawn(|| version("ld"));
-            let panicked = |_| Err(Error::failed("asking ld for its version panicked"));
-            (version("gcc"), linker.join().unwrap_or_else(panicked))
-        });
-        Ok(Toolchain { compiler: compiler?, linker: linker?, ccache, jobs })
+        let version =
+            |name: &'static str| move || first_line(Program::new(name).args(["--version"]), &session.cancel);
+        std::thread::scope(|scope| {
+            let [compiler, linker] = ["gcc", "ld"].map(|name| scope.spawn(version(name)));
+            let present = process::find("ccache").filter(|_| std::env::var_os("CCACHE_DISABLE").is_none());
+            let ccache = present.map(|program| CompilerCache::of(session, program)).transpose();
+            let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+            let panicked = |_| Err(Error::failed("asking a tool for its version panicked"));
+            let [compiler, linker] = [compiler, linker].map(|asked| asked.join().unwrap_or_else(panicked));
+            Ok(Toolchain { compiler: compiler?, linker: linker?, ccache: ccache?, jobs })
+        })
     }
 
     /// What the variable COMPILER of a recipe and CC of a kernel hold: "gcc" or "ccache gcc".
