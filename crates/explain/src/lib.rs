@@ -20,7 +20,7 @@ mod show;
 mod why;
 
 pub use diff::{Difference, Differences, Group, diff};
-pub use nearest::Unknown;
+pub use nearest::{Unknown, distance};
 pub use obstacle::{Obstacle, Reach, Setter, Standing};
 pub use request::{Request, Valued};
 pub use resolved::Resolved;

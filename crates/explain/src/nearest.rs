@@ -49,9 +49,10 @@ pub(crate) fn nearest(model: &Model, name: &str) -> Vec<String> {
     found.into_iter().take(OFFERED).map(|(_, _, known)| known.to_string()).collect()
 }
 
-/// Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours.
-fn distance(left: &str, right: &str) -> usize {
-    let (left, right) = (left.as_bytes(), right.as_bytes());
+/// How many slips of the finger lie between two words: letters put in, left out, replaced, or swapped with a neighbour (optimal
+/// string alignment).
+pub fn distance(left: &str, right: &str) -> usize {
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
     let mut before_last = vec![0; right.len() + 1];
     let mut last: Vec<usize> = (0..=right.len()).collect();
     for i in 1..=left.len() {

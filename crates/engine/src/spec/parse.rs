@@ -167,33 +167,10 @@ fn nearest<'a>(word: &str, candidates: &'a [String]) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(2);
     candidates
         .iter()
-        .map(|candidate| (distance(word, candidate), candidate))
+        .map(|candidate| (explain::distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, candidate)| candidate.as_str())
-}
-
-/// Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.
-fn distance(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    let mut rows = vec![vec![0; right.len() + 1]; left.len() + 1];
-    for (index, row) in rows.iter_mut().enumerate() {
-        row[0] = index;
-    }
-    for (index, cell) in rows[0].iter_mut().enumerate() {
-        *cell = index;
-    }
-    for i in 1..=left.len() {
-        for j in 1..=right.len() {
-            let substitution = rows[i - 1][j - 1] + usize::from(left[i - 1] != right[j - 1]);
-            let mut best = substitution.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-            if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
-        }
-    }
-    rows[left.len()][right.len()]
 }
 
 #[cfg(test)]
@@ -248,8 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn swaps_count_once() {
-        assert_eq!(distance("hostanme", "hostname"), 1);
+    fn a_slip_names_what_was_meant() {
         let known = ["gateway".to_string(), "address".to_string()];
         assert_eq!(nearest("adress", &known), Some("address"));
         assert_eq!(nearest("colour", &known), None);
