@@ -301,9 +301,9 @@ pub struct ConfigCost {
 }
 
 const CONFIG_COST: &str = "\
-It needs the objects of a build (allno build) and leaves them as they are. kbuild itself is asked, in a sketch of them: headers
-are generated and commands compared as in a build, but what would be compiled is only written down. An object is what kbuild's
-lines CC and AS make for the kernel.";
+It compares with the objects of the last build, and leaves them as they are; where there are none it builds the kernel first.
+kbuild itself is asked, in a sketch of them: headers are generated and commands compared as in a build, but what would be
+compiled is only written down. An object is what kbuild's lines CC and AS make for the kernel.";
 
 /// `allno config diff`
 #[derive(Args, Debug)]

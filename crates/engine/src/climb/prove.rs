@@ -107,8 +107,8 @@ enum Work {
     RungDone,
 }
 
-/// Takes each option of the rungs of `part` away in turn, or only those `chosen` (as "PACKET") if there are any; tells `on_verdict` of each, and `on_rung` of all so far when a rung is done.
-/// While one kernel boots, the next is built.
+/// Takes each option of the rungs of `part` away in turn, or only those `chosen` (as "PACKET") if there are any; tells `on_verdict`
+/// of each, and `on_rung` of all so far when a rung is done. While one kernel boots, the next is built.
 ///
 /// # Errors
 /// As [`super::climb`]; a rung that is not proved even with all its options; one of `chosen` that no rung of `part` brings.
