@@ -322,6 +322,11 @@ fn is_executable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
+/// Starts what watches over children, which the first child would otherwise wait for.
+pub fn watch_ahead() {
+    watchdog::wake();
+}
+
 /// A program under way. Dropping it kills its whole process group and waits for it.
 #[derive(Debug)]
 pub struct Running {

@@ -129,6 +129,7 @@ struct Running {
     guest: Guest,
     folder: RunFolder,
     access: Option<Access>,
+    holds_files: bool,
 }
 
 impl Running {
@@ -166,7 +167,7 @@ impl Running {
             session.events.line("console", interactive::ESCAPE_HINT);
         }
         folder.write_running(&RunningGuest::of(guest.id(), access.clone())?)?;
-        Ok(Running { guest, folder, access })
+        Ok(Running { guest, folder, access, holds_files: launch.holds_files() })
     }
 
     fn check(&mut self, session: &Session, expectations: &[Expectation]) -> Result<Vec<Outcome>> {
@@ -189,11 +190,14 @@ impl Running {
         }
     }
 
-    /// Switches the guest off: over SSH when SSH was asked of it, else by ending QEMU. Waiting for a login that nobody
-    /// needs would cost an edit its second.
+    /// Switches the guest off: over SSH when SSH was asked of it, else by ending QEMU, at once where it has nothing to close. Waiting
+    /// for a login that nobody needs would cost an edit its second.
     fn power_off(&mut self, session: &Session, expectations: &[Expectation]) -> PowerOff {
         let uses_ssh = expectations.iter().any(Expectation::needs_ssh);
         let asked = self.access.as_ref().filter(|_| uses_ssh).map(|access| (access, "poweroff"));
+        if asked.is_none() && !self.holds_files {
+            self.guest.cut_power();
+        }
         power_off(&mut self.guest, asked, POWER_OFF_LIMIT, &session.cancel)
     }
 }

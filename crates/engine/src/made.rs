@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use base::{Error, Result, Snippet};
+use base::{Error, Result, Snippet, process};
 use machine::{Boots, Launch};
 use serde::Serialize;
 
@@ -86,8 +86,11 @@ pub struct Built {
 /// Whatever goes wrong first.
 pub fn make(session: &Session, spec: &SpecFile, overrides: &Overrides, update: bool) -> Result<Made> {
     let (decided, toolchain) = std::thread::scope(|scope| {
-        // The compiler takes its time to say who it is.
-        let toolchain = scope.spawn(|| Toolchain::find(session));
+        // The compiler takes its time to say who it is; and QEMU is to start at once, when all is there.
+        let toolchain = scope.spawn(|| {
+            process::watch_ahead();
+            Toolchain::find(session)
+        });
         let decided = Decided::of(session, spec, overrides);
         (decided, toolchain.join().unwrap_or_else(|_| Err(Error::failed("asking the compiler panicked"))))
     });

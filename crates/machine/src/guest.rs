@@ -181,8 +181,16 @@ impl Guest {
             self.lock().terminate();
             let _ = self.wait_exit(Duration::from_secs(2), &Cancel::new());
         }
-        self.kill();
+        self.cut_power();
         self.console.ended().map(|(exit, _)| exit)
+    }
+
+    /// Ends QEMU at once (SIGKILL), where it has no files to close ([`Launch::holds_files`]), and waits for it.
+    pub fn cut_power(&mut self) {
+        self.lock().kill();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
     }
 
     /// The error of a wait that failed on this guest, with what QEMU itself said and the line that starts it again.
@@ -202,13 +210,6 @@ impl Guest {
         error.hint(format!("to see it by hand: {}", self.shell_line))
     }
 
-    fn kill(&mut self) {
-        self.lock().kill();
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -216,7 +217,7 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.kill();
+        self.cut_power();
     }
 }
 

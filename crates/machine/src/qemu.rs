@@ -155,6 +155,11 @@ pub struct Launch {
 pub const PORT_PLACEHOLDER: &str = "{port}";
 
 impl Launch {
+    /// Whether QEMU may have files of somebody's open, which it has to close in peace: a disk, or whatever the user's arguments name.
+    pub fn holds_files(&self) -> bool {
+        self.disk.is_some() || !self.extra.is_empty() || self.own_line.is_some()
+    }
+
     /// One processor and this many MiB, and nothing plugged in yet.
     pub fn new(machine: Machine, accelerator: Accelerator, memory: u32) -> Launch {
         Launch {

@@ -6,6 +6,7 @@ pub mod kernel_source;
 mod survival;
 pub mod toolchain;
 pub mod userland;
+mod version;
 
 use std::path::Path;
 

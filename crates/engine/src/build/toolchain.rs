@@ -4,15 +4,14 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use base::process::{self, Program};
-use base::{Cancel, Context, Error, Result};
+use base::{Context, Result};
 use store::Cache;
 
+use super::version;
 use crate::session::Session;
 
-const VERSION_LIMIT: Duration = Duration::from_secs(10);
 /// What stands before ccache when a kernel is built, and by which variable it knows the real one.
 const BEFORE_CCACHE: &str = include_str!("ccache.sh");
 const REAL_CCACHE: &str = "ALLNO_CCACHE";
@@ -42,22 +41,16 @@ pub struct CompilerCache {
 }
 
 impl Toolchain {
-    /// Asks gcc and ld who they are, and meanwhile looks for the compiler cache.
+    /// Finds out who gcc and ld are.
     ///
     /// # Errors
     /// One of them is missing: [`base::Kind::Host`].
     pub fn find(session: &Session) -> Result<Toolchain> {
-        let version =
-            |name: &'static str| move || first_line(Program::new(name).args(["--version"]), &session.cancel);
-        std::thread::scope(|scope| {
-            let [compiler, linker] = ["gcc", "ld"].map(|name| scope.spawn(version(name)));
-            let present = process::find("ccache").filter(|_| std::env::var_os("CCACHE_DISABLE").is_none());
-            let ccache = present.map(|program| CompilerCache::of(session, program)).transpose();
-            let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-            let panicked = |_| Err(Error::failed("asking a tool for its version panicked"));
-            let [compiler, linker] = [compiler, linker].map(|asked| asked.join().unwrap_or_else(panicked));
-            Ok(Toolchain { compiler: compiler?, linker: linker?, ccache: ccache?, jobs })
-        })
+        let [compiler, linker] = version::versions(&session.store, &session.cancel)?;
+        let present = process::find("ccache").filter(|_| std::env::var_os("CCACHE_DISABLE").is_none());
+        let ccache = present.map(|program| CompilerCache::of(session, program)).transpose()?;
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Toolchain { compiler, linker, ccache, jobs })
     }
 
     /// What the variable COMPILER of a recipe and CC of a kernel hold: "gcc" or "ccache gcc".
@@ -90,17 +83,6 @@ impl CompilerCache {
             .and_then(|()| std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)))
             .context(|| format!("cannot write {}", script.display()))?;
         Ok(program.env("PATH", process::path_with(folder, &path)?).env(REAL_CCACHE, &self.program))
-    }
-}
-
-fn first_line(program: Program, cancel: &Cancel) -> Result<String> {
-    let captured = program.capture(VERSION_LIMIT, cancel)?;
-    match captured.stdout.lines().next() {
-        Some(line) if captured.status.success() && !line.trim().is_empty() => Ok(line.trim().to_string()),
-        _ => Err(Error::host(format!("{} does not say its version", program.name().to_string_lossy()))
-            .note(format!("command: {}", program.shell_line()))
-            .note(captured.stderr.trim().to_string())
-            .hint("allno doctor --install")),
     }
 }
 
