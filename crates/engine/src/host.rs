@@ -1,12 +1,12 @@
 //! What this host can do, found once per boot of the host and kept beside the store.
 
-use std::path::Path;
-
 use base::{Cancel, Result};
 use machine::Accelerator;
 use machine::kvm::{Host, Probe, Verdict, probe};
 use serde::{Deserialize, Serialize};
 use store::Store;
+
+use crate::note;
 
 /// Facts that do not change until the host boots again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,19 +26,15 @@ impl HostFacts {
     /// # Errors
     /// Cancelled.
     pub fn of(store: &Store, cancel: &Cancel) -> Result<HostFacts> {
-        let path = store.root().join(FILE);
         let host = Host::current();
-        let known = read(&path).filter(|known| known.kvm.host == host);
+        let known = note::read(store, FILE).filter(|known: &HostFacts| known.kvm.host == host);
         if let Some(known) = known.clone().filter(|known| known.kvm.holds_for(&host)) {
             return Ok(known);
         }
         cancel.check()?;
         let tsc_khz = known.map_or_else(machine::host_tsc_khz, |known| known.tsc_khz);
         let facts = HostFacts { kvm: probe(), tsc_khz };
-        // Only a note to save time: without it the next run finds out again.
-        if let Ok(text) = serde_json::to_string(&facts) {
-            let _ = base::write_whole(&path, text);
-        }
+        note::keep(store, FILE, &facts);
         Ok(facts)
     }
 
@@ -75,8 +71,4 @@ impl HostFacts {
             Accelerator::Tcg => "tcg",
         }
     }
-}
-
-fn read(path: &Path) -> Option<HostFacts> {
-    serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
 }

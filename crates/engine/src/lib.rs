@@ -22,6 +22,7 @@ pub mod kconfig_host;
 pub mod ladder;
 pub mod lint;
 pub mod made;
+mod note;
 pub mod proof;
 pub mod recipe;
 pub mod renamed;

@@ -12,6 +12,8 @@ use base::{Cancel, Error, Result};
 use serde::{Deserialize, Serialize};
 use store::Store;
 
+use crate::note;
+
 const LIMIT: Duration = Duration::from_secs(10);
 /// The compiler, and the linker.
 const TOOLS: [&str; 2] = ["gcc", "ld"];
@@ -43,26 +45,24 @@ struct ProgramFile {
 /// # Errors
 /// One of them is missing or does not answer: [`base::Kind::Host`].
 pub(super) fn versions(store: &Store, cancel: &Cancel) -> Result<[String; 2]> {
-    let path = store.root().join(FILE);
     let [gcc, ld] = TOOLS.map(|tool| ProgramFile::of(tool, &process::find(tool)?));
     let files = gcc.zip(ld).map(|(gcc, ld)| [gcc, ld]);
-    if let Some(files) = &files
-        && let Some(note) = read(&path).filter(|note| note.files == *files)
-    {
-        return Ok(note.answers);
-    }
-    let answers = ask(cancel)?;
-    // Only a note to save time: without it the next run asks again.
-    if let Some(files) = files
-        && let Ok(text) = serde_json::to_string(&Note { files, answers: answers.clone() })
-    {
-        let _ = base::write_whole(&path, text);
-    }
-    Ok(answers)
+    remembered(store, files, || ask(cancel))
 }
 
-fn read(path: &Path) -> Option<Note> {
-    serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
+/// The answers that these files gave before, else those of `ask`, which are kept.
+fn remembered(
+    store: &Store,
+    files: Option<[ProgramFile; 2]>,
+    ask: impl FnOnce() -> Result<[String; 2]>,
+) -> Result<[String; 2]> {
+    let Some(files) = files else { return ask() };
+    if let Some(note) = note::read(store, FILE).filter(|note: &Note| note.files == files) {
+        return Ok(note.answers);
+    }
+    let note = Note { files, answers: ask()? };
+    note::keep(store, FILE, &note);
+    Ok(note.answers)
 }
 
 fn ask(cancel: &Cancel) -> Result<[String; 2]> {
@@ -140,19 +140,30 @@ mod tests {
     }
 
     #[test]
-    fn the_answers_are_kept_beside_the_store() {
+    fn the_answers_are_kept_until_a_file_is_another() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("store")).unwrap();
-        let asked = versions(&store, &Cancel::new()).unwrap();
-        assert!(asked[0].contains("gcc") && asked[1].contains("ld"), "{asked:?}");
-        assert_eq!(versions(&store, &Cancel::new()).unwrap(), asked);
-        let path = store.root().join(FILE);
-        let mut note = read(&path).expect("a compiler and a linker of this machine's own");
-        note.answers[0] = "the note speaks".to_string();
-        std::fs::write(&path, serde_json::to_string(&note).unwrap()).unwrap();
-        assert_eq!(versions(&store, &Cancel::new()).unwrap()[0], "the note speaks");
-        note.files[1].inode += 1;
-        std::fs::write(&path, serde_json::to_string(&note).unwrap()).unwrap();
-        assert_eq!(versions(&store, &Cancel::new()).unwrap(), asked);
+        let path = |name: &str| folder.path().join(name);
+        let write = |tail: &str| {
+            let text = [&ELF[..], tail.as_bytes()].concat();
+            TOOLS.iter().for_each(|tool| std::fs::write(path(tool), &text).unwrap());
+        };
+        let files = || Some(TOOLS.map(|tool| ProgramFile::of(tool, &path(tool)).unwrap()));
+        let answered = |files, text: &str| {
+            let ask = || Ok([text.to_string(), text.to_string()]);
+            remembered(&store, files, ask).unwrap()[0].clone()
+        };
+        write("tools");
+        assert_eq!(answered(None, "nobody's"), "nobody's");
+        assert_eq!(answered(files(), "first"), "first");
+        assert_eq!(answered(files(), "not asked"), "first");
+        write("other tools");
+        assert_eq!(answered(files(), "second"), "second");
+    }
+
+    #[test]
+    fn the_tools_of_this_machine_answer() {
+        let [gcc, ld] = ask(&Cancel::new()).unwrap();
+        assert!(gcc.contains("gcc") && ld.contains("ld"), "{gcc}, {ld}");
     }
 }
