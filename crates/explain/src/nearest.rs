@@ -80,6 +80,7 @@ mod tests {
         assert_eq!(distance("E1000", "E1000"), 0);
         assert_eq!(distance("E1000", "E100"), 1);
         assert_eq!(distance("VIRTOI", "VIRTIO"), 1);
+        assert_eq!(distance("hostanme", "hostname"), 1);
         assert_eq!(distance("", "PCI"), 3);
     }
 

@@ -185,7 +185,7 @@ impl Guest {
         self.console.ended().map(|(exit, _)| exit)
     }
 
-    /// Ends QEMU at once (SIGKILL), where it has no files to close ([`Launch::holds_files`]), and waits for it.
+    /// Ends QEMU at once (SIGKILL) and waits for it: what it has not written of its files ([`Launch::holds_files`]) is lost.
     pub fn cut_power(&mut self) {
         self.lock().kill();
         if let Some(reader) = self.reader.take() {

@@ -1,5 +1,5 @@
-//! Which compiler and linker these are. To ask them takes longer than all else that a boot does before QEMU, so their answers are
-//! kept beside the store for as long as their files are the same.
+//! Which compiler and linker these are. To ask them takes milliseconds that an edit's boot has few of, so their answers are kept
+//! in the store's folder for as long as their files are the same.
 
 use std::fs::File;
 use std::io::Read;
@@ -76,12 +76,11 @@ fn ask(cancel: &Cancel) -> Result<[String; 2]> {
 
 fn first_line(tool: &str, cancel: &Cancel) -> Result<String> {
     let program = Program::new(tool).args(["--version"]);
-    let shell_line = program.shell_line();
     let captured = program.capture(LIMIT, cancel)?;
     match captured.stdout.lines().next() {
         Some(line) if captured.status.success() && !line.trim().is_empty() => Ok(line.trim().to_string()),
         _ => Err(Error::host(format!("{tool} does not say its version"))
-            .note(format!("command: {shell_line}"))
+            .note(format!("command: {}", program.shell_line()))
             .note(captured.stderr.trim().to_string())
             .hint("allno doctor --install")),
     }
