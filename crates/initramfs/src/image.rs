@@ -40,8 +40,26 @@ impl<'a, T: AsRef<Path> + ?Sized> From<&'a T> for Segment<'a> {
 /// Errors: a file that cannot be read, that begins with nothing the kernel knows, or that holds early
 /// files (microcode, ACPI tables) and is not first; what `out` says.
 pub fn write_image<W: Write>(segments: &[Segment], out: &mut W) -> Result<u64> {
-    let mut written = 0;
-    for (at, segment) in segments.iter().enumerate() {
+    write_segments(0, 0, segments, out)
+}
+
+/// Goes on with an image of which `out` holds the first segment, `begun` bytes, and stands behind it: what
+/// [`write_image`] would have written, without writing that segment again. Returns the bytes of the whole image.
+///
+/// Errors: those of [`write_image`].
+pub fn continue_image<W: Write>(begun: u64, segments: &[Segment], out: &mut W) -> Result<u64> {
+    let written = end_segment(begun, out)?;
+    write_segments(1, written, segments, out)
+}
+
+/// Writes segments, the first of which is the image's number `first` (from 0), to `out`, which holds `written` bytes.
+fn write_segments<W: Write>(
+    first: usize,
+    mut written: u64,
+    segments: &[Segment],
+    out: &mut W,
+) -> Result<u64> {
+    for (at, segment) in (first..).zip(segments) {
         written += match segment {
             Segment::Bytes(bytes) => {
                 check_segment(at, "in memory", *bytes)?;
@@ -50,12 +68,17 @@ pub fn write_image<W: Write>(segments: &[Segment], out: &mut W) -> Result<u64> {
             }
             Segment::File(path) => copy_file(at, path, out)?,
         };
-        let end = newc::align(written + SEPARATOR);
-        out.write_all(&[0; 8][..(end - written) as usize])?;
-        written = end;
+        written = end_segment(written, out)?;
     }
     out.flush()?;
     Ok(written)
+}
+
+/// Writes what separates a segment that ends at byte `written` from the next one; returns where that begins.
+fn end_segment<W: Write>(written: u64, out: &mut W) -> Result<u64> {
+    let end = newc::align(written + SEPARATOR);
+    out.write_all(&[0; 8][..(end - written) as usize])?;
+    Ok(end)
 }
 
 fn copy_file<W: Write>(at: usize, path: &Path, out: &mut W) -> Result<u64> {

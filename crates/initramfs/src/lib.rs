@@ -116,7 +116,7 @@ pub use compression::{ALL as COMPRESSIONS, Compression};
 pub use decompress::Form;
 pub use diff::{Aspect, Deviation, Difference, Snapshot};
 pub use error::{Error, Result};
-pub use image::{ImageSummary, Segment, SegmentSummary, write_image};
+pub use image::{ImageSummary, Segment, SegmentSummary, continue_image, write_image};
 pub use lint::{Finding, Options, Severity, lint};
 pub use list::List;
 pub use manifest::{Content, Entry, FILE_SIZE_MAX, Kind, MAJOR_MAX, MINOR_MAX, Manifest, NAME_MAX, PATH_MAX};

@@ -27,6 +27,7 @@ pub mod release;
 mod root;
 mod scratch;
 mod source;
+mod spare;
 mod tree;
 mod unpack;
 mod verify;

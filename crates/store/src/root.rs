@@ -3,7 +3,8 @@
 //! ```text
 //! version                          "1"; another number is another layout
 //! sources/<sha256>/<file>          a fetched file; `about` beside it says where it came from
-//! artifacts/<name>-<key>/          tree/ (what was built), inputs (the key's parts), digest (of the tree)
+//! artifacts/<name>-<key>/          tree/ (what was built), inputs (the key's parts), digest (of the tree);
+//!                                  note-*, spare-*: beside its content, and gone when it goes
 //! workspaces/<name>/               tree/ (object files, reused), in-use (while somebody works in it)
 //! caches/<name>/                    a tool's own cache (ccache), which looks after its content itself
 //! partial/<id>/                    a download that broke off: data, validator

@@ -75,6 +75,57 @@ fn a_build_says_why() {
 }
 
 #[test]
+fn a_spare_copy_is_taken_once_and_may_be_written_to() {
+    let place = Place::new();
+    let built = place.realize(&Inputs::new().with("a", "1"), one_file("kernel")).unwrap();
+    let to = place.folder.path().join("mine");
+    assert_eq!(built.take_spare("vmlinux", &to), None);
+    place.store.keep_spare(&built, "vmlinux").unwrap();
+    place.store.keep_spare(&built, "vmlinux").unwrap();
+    assert_eq!(built.take_spare("vmlinux", &to), Some(6));
+    assert_eq!(built.take_spare("vmlinux", &place.folder.path().join("nobody's")), None);
+    fs::write(&to, "mine").unwrap();
+    assert_eq!(fs::read_to_string(built.path.join("vmlinux")).unwrap(), "kernel");
+    assert!(place.store.verify(&Events::silent(), &Cancel::new()).unwrap().is_empty());
+    assert_eq!(place.leftovers(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn of_two_runs_that_want_the_spare_copy_one_gets_it() {
+    let place = Place::new();
+    let inputs = Inputs::new().with("a", "1");
+    let built = place.realize(&inputs, one_file("kernel")).unwrap();
+    for _ in 0..50 {
+        place.store.keep_spare(&built, "vmlinux").unwrap();
+        let taken = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for run in 0..2 {
+                let to = place.folder.path().join(run.to_string());
+                let (built, taken) = (&built, &taken);
+                scope.spawn(move || {
+                    if built.take_spare("vmlinux", &to).is_some() {
+                        taken.fetch_add(1, Ordering::Relaxed);
+                        assert_eq!(fs::read_to_string(&to).unwrap(), "kernel");
+                    }
+                });
+            }
+        });
+        assert_eq!(taken.into_inner(), 1);
+    }
+}
+
+#[test]
+fn a_spare_copy_that_was_cut_short_is_not_taken() {
+    let place = Place::new();
+    let built = place.realize(&Inputs::new().with("a", "1"), one_file("kernel")).unwrap();
+    place.store.keep_spare(&built, "vmlinux").unwrap();
+    fs::write(built.path.with_file_name("spare-vmlinux"), "ker").unwrap();
+    let to = place.folder.path().join("mine");
+    assert_eq!(built.take_spare("vmlinux", &to), None);
+    assert!(!to.exists());
+}
+
+#[test]
 fn a_failed_or_stopped_build_leaves_nothing() {
     let place = Place::new();
     let inputs = Inputs::new().with("a", "1");

@@ -3,7 +3,7 @@
 
 pub mod node;
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use base::{Context, Error, Result, Size};
@@ -31,9 +31,20 @@ pub struct Image {
     /// Hash of it.
     pub digest: String,
     _held: Option<Artifact>,
+    /// What it begins with.
+    programs: Option<Artifact>,
 }
 
 impl Image {
+    /// Copies what the image begins with, so that the next image, after an edit, need not wait for that. Without the copy (the disk
+    /// is full) all goes the same way, only later.
+    pub fn copy_ahead(&self, session: &Session) {
+        let Some(programs) = &self.programs else { return };
+        if let Err(error) = session.store.keep_spare(programs, SEGMENT) {
+            session.events.detail(format!("the next edit's boot begins a little later: {error}"));
+        }
+    }
+
     /// An archive of the person's own.
     ///
     /// # Errors
@@ -51,7 +62,7 @@ impl Image {
         let told = |cause: std::io::Error| wrong(cause.to_string());
         let digest = Sha256::of_file(path).map_err(told)?;
         let path = std::path::absolute(path).map_err(told)?;
-        Ok(Image { path, bytes: metadata.len(), digest: digest.to_string(), _held: None })
+        Ok(Image { path, bytes: metadata.len(), digest: digest.to_string(), _held: None, programs: None })
     }
 }
 
@@ -86,7 +97,7 @@ pub fn pack(
         let mut segments = vec![Segment::File(programs.path.join(SEGMENT))];
         segments.extend(large.iter().map(|it| Segment::File(it.path.join(SEGMENT))));
         segments.push(Segment::Bytes(&small));
-        join(&segments, &programs.path.join(STATE), tree)
+        join(&programs, &segments, tree)
     })?;
     let path = image.path.join(IMAGE);
     let bytes = path.metadata().map(|it| it.len()).context(|| format!("cannot read {}", path.display()))?;
@@ -104,26 +115,37 @@ pub fn pack(
             ),
         );
     }
-    Ok(Image { path, bytes, digest: image.digest.to_string(), _held: Some(image) })
+    Ok(Image { path, bytes, digest: image.digest.to_string(), _held: Some(image), programs: Some(programs) })
 }
 
-/// Writes the image into `tree`, and hashes it meanwhile on another processor; all but the first segment, whose hash
-/// is in the file `state`.
-fn join(segments: &[Segment], state: &Path, tree: &Path) -> Result<Known> {
-    let path = tree.join(IMAGE);
-    let mut out = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
+/// Writes the image into `tree`, and hashes it meanwhile on another processor; all but its first segment, which is `programs` and
+/// whose hash is kept.
+fn join(programs: &Artifact, segments: &[Segment], tree: &Path) -> Result<Known> {
     std::thread::scope(|scope| {
         let hash = scope.spawn(|| {
-            let known = std::fs::read(state).ok().and_then(|state| Hasher::resume(&state));
+            let state = std::fs::read(programs.path.join(STATE)).ok();
+            let known = state.and_then(|state| Hasher::resume(&state));
             let rest = if known.is_some() { &segments[1..] } else { segments };
             let mut hasher = known.unwrap_or_default();
             initramfs::write_image(rest, &mut hasher).map(|_| hasher.finish())
         });
-        let written = initramfs::write_image(segments, &mut out);
+        let written = write(programs, segments, &tree.join(IMAGE));
         let hashed = hash.join().map_err(|_| Error::failed("hashing the initramfs panicked"))?;
-        let length = written.map_err(packing)?;
-        Ok(Known::default().with(IMAGE, length, hashed.map_err(packing)?))
+        Ok(Known::default().with(IMAGE, written?, hashed.map_err(packing)?))
     })
+}
+
+/// Writes the image to `path`, behind the spare copy of its first segment if there is one; returns its length.
+fn write(programs: &Artifact, segments: &[Segment], path: &Path) -> Result<u64> {
+    let failed = || format!("cannot write {}", path.display());
+    let written = match programs.take_spare(SEGMENT, path) {
+        Some(begun) => {
+            let mut out = OpenOptions::new().append(true).open(path).context(failed)?;
+            initramfs::continue_image(begun, &segments[1..], &mut out)
+        }
+        None => initramfs::write_image(segments, &mut File::create(path).context(failed)?),
+    };
+    written.map_err(packing)
 }
 
 pub(crate) fn packing(error: initramfs::Error) -> Error {
@@ -253,4 +275,47 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<(String, Entry)>) -> Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use base::{Cancel, Events};
+    use store::{Project, Store};
+
+    use super::*;
+
+    fn archive(path: &str, text: &str) -> Vec<u8> {
+        let mut manifest = Manifest::new();
+        manifest.add(path, Entry::bytes(0o644, text)).unwrap();
+        let mut packed = Vec::new();
+        initramfs::pack(&manifest, Compression::None, &mut packed).unwrap();
+        packed
+    }
+
+    #[test]
+    fn an_image_behind_a_spare_copy_is_the_same_and_the_programs_stay_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("store")).unwrap();
+        let project = Project::at(folder.path()).unwrap();
+        let first = archive("bin/sh", "a program, and its length is odd");
+        let keep = |tree: &Path| std::fs::write(tree.join(SEGMENT), &first).context(|| "no file".into());
+        let inputs = Inputs::new().with("a", "1");
+        let programs =
+            store.realize("programs", &inputs, &project, &Events::silent(), &Cancel::new(), keep).unwrap();
+        let (large, small) = (archive("data", "large"), archive("init", "small"));
+        let segments =
+            [Segment::File(programs.path.join(SEGMENT)), Segment::Bytes(&large), Segment::Bytes(&small)];
+        let image = |name: &str| {
+            let path = folder.path().join(name);
+            let length = write(&programs, &segments, &path).unwrap();
+            let bytes = std::fs::read(path).unwrap();
+            assert_eq!(length, bytes.len() as u64);
+            bytes
+        };
+        let whole = image("whole");
+        store.keep_spare(&programs, SEGMENT).unwrap();
+        assert_eq!(image("behind the copy"), whole);
+        assert_eq!(image("whole again"), whole);
+        assert_eq!(std::fs::read(programs.path.join(SEGMENT)).unwrap(), first);
+    }
 }

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use crate::common::{packed, read, read_clean, sample};
 use initramfs::newc::{ALIGNMENT, HEADER_SIZE, file_type};
 use initramfs::{
-    COMPRESSIONS, Compression, Content, Entry, Fault, Kind, Manifest, Segment, pack, write_image,
+    COMPRESSIONS, Compression, Content, Entry, Fault, Kind, Manifest, Segment, continue_image, pack,
+    write_image,
 };
 
 #[test]
@@ -163,6 +164,14 @@ fn an_image_pads_every_segment_and_aligns_the_next() {
         expected.resize(expected.len().next_multiple_of(4), 0);
     }
     assert!(image == expected);
+    for part in &segments {
+        let mut begun = fs::read(part).unwrap();
+        let written = continue_image(begun.len() as u64, &parts, &mut begun).unwrap();
+        let mut whole = Vec::new();
+        let all = [&[Segment::from(part)], &parts[..]].concat();
+        assert_eq!(written, write_image(&all, &mut whole).unwrap());
+        assert!(begun == whole);
+    }
     let (_, summary) = read(&image);
     assert_eq!(summary.problems, []);
     let forms: Vec<_> = summary.segments.iter().map(|segment| segment.form.name()).collect();
@@ -190,6 +199,9 @@ fn microcode_stays_first_and_uncompressed() {
         let late = write_image(&[Segment::Bytes(&main), Segment::Bytes(&early)], &mut Vec::new());
         let message = late.unwrap_err().to_string();
         assert!(message.starts_with("segment 2 (in memory)") && message.contains("first"), "{message}");
+        let begun = main.len() as u64;
+        let late = continue_image(begun, &[Segment::Bytes(&early)], &mut Vec::new()).unwrap_err();
+        assert_eq!(late.to_string(), message);
     }
     let message = pack(&microcode(), Compression::Lz4, io::sink()).unwrap_err().to_string();
     assert!(message.contains("GenuineIntel.bin") && message.contains("none"), "{message}");
