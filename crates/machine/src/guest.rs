@@ -46,6 +46,10 @@ impl fmt::Display for Exit {
     }
 }
 
+/// A serial port hands over a few bytes at a time. To be woken for each takes processor time from the guest, so what comes this soon
+/// after what was read last is left to gather.
+const GATHERING: Duration = Duration::from_millis(1);
+
 /// Called by the reading thread with each chunk and when it came; it must not block.
 pub type Observer = Box<dyn FnMut(Duration, &[u8]) + Send>;
 
@@ -252,7 +256,10 @@ impl Reader {
             if readable && let Some(file) = &mut output {
                 match file.read(&mut buffer) {
                     Ok(0) => output = None,
-                    Ok(count) => self.take(&buffer[..count]),
+                    Ok(count) => {
+                        self.take(&buffer[..count]);
+                        std::thread::sleep(GATHERING);
+                    }
                     Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => {}
                     Err(_) => output = None,
                 }
