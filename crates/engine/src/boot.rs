@@ -75,10 +75,14 @@ pub fn boot(session: &Session, spec: &SpecFile, made: &Made, mode: Mode, gdb: Op
     let (outcomes, power, findings) = match mode {
         Mode::Interactive => {
             interactive::attach(&mut running.guest, Cursor(0), &session.cancel)?;
+            made.image.copy_ahead(session);
             (Vec::new(), None, early.unwrap_or_default())
         }
         Mode::Check => std::thread::scope(|scope| {
-            let linting = scope.spawn(warned);
+            let linting = scope.spawn(|| {
+                made.image.copy_ahead(session);
+                warned()
+            });
             let outcomes = running.check(session, &expectations)?;
             session.cancel.check()?;
             let power = running.power_off(session, &expectations);
@@ -149,8 +153,6 @@ impl Running {
         };
         let number = port.as_ref().map(ReservedPort::port);
         let program = launch.program(number)?;
-        folder.write_plan(&json!({ "built": built, "launch": launch }))?;
-        folder.write_line(&program.shell_line())?;
         session.events.line("booting", booting(made, spec));
         if let Some(gdb) = gdb {
             let line = format!("gdb {} -ex 'target remote 127.0.0.1:{gdb}'", made.kernel.vmlinux.display());
@@ -160,7 +162,11 @@ impl Running {
             Mode::Check => Some(first_line_observer(session.events.clone())),
             Mode::Interactive => None,
         };
-        let guest = Guest::start(&program, &folder.console_log(), &folder.qemu_log(), port, observer)?;
+        let started = Guest::start(&program, &folder.console_log(), &folder.qemu_log(), port, observer);
+        // Whether it started or not; a guest has begun meanwhile.
+        folder.write_plan(&json!({ "built": built, "launch": launch }))?;
+        folder.write_line(&program.shell_line())?;
+        let guest = started?;
         let access = access(made, &folder, number);
         if let (Mode::Interactive, Some(access)) = (mode, &access) {
             session.events.line("log in", format!("allno ssh   or   {}", access.shell_line("")));

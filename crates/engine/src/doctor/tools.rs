@@ -188,11 +188,14 @@ impl Definition {
     }
 }
 
-/// Looks at every tool, some at once.
+/// Looks at every tool, some at once where they are asked something.
 ///
 /// # Errors
 /// Only [`Kind::Cancelled`].
 pub(super) fn examine(definitions: &[Definition], closely: bool, cancel: &Cancel) -> Result<Vec<Tool>> {
+    if !closely {
+        return definitions.iter().map(|definition| definition.examine(closely, cancel)).collect();
+    }
     let next = AtomicUsize::new(0);
     let found: Mutex<Vec<(usize, Result<Tool>)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
