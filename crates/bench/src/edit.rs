@@ -31,7 +31,7 @@ pub fn measure(allno: &Path, pairs: usize) -> Result<()> {
             bare_text.push(to_text);
         }
     }
-    // Apart from the pairs: whichever follows another kind of work finds the processor's caches filled with that.
+    // Apart from the pairs: a boot straight after these was some milliseconds slower, and it would always be ours.
     copy_archive(&built(allno, folder)?, &folder.join("my.img"))?;
     for edit in 0..pairs {
         write(folder, &format!("archive number {edit}"))?;

@@ -18,6 +18,8 @@ use crate::tree::{self, Known};
 /// key is checked against the entry's inputs anyway.
 const KEY_DIGITS: usize = 20;
 const KIND: &str = "artifact";
+/// What [`Artifact::keep_note`] keeps.
+const NOTE: &str = "note";
 
 /// Something built. While it (or a clone) lives, gc of another run leaves it alone.
 #[derive(Clone, Debug)]
@@ -68,18 +70,19 @@ impl Artifact {
     /// # Errors
     /// `name` is not a plain name; the store cannot be written.
     pub fn keep_note(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.note_path(name)?;
+        let path = self.beside(NOTE, name)?;
         base::write_whole(&path, text).context(|| format!("cannot write {}", path.display()))
     }
 
     /// What [`Artifact::keep_note`] kept, if it did.
     pub fn note(&self, name: &str) -> Option<String> {
-        fs::read_to_string(self.note_path(name).ok()?).ok()
+        fs::read_to_string(self.beside(NOTE, name).ok()?).ok()
     }
 
-    fn note_path(&self, name: &str) -> Result<PathBuf> {
+    /// Where what is called `name` and is not of the artifact's content stands; `kind`: "note", "spare".
+    pub(crate) fn beside(&self, kind: &str, name: &str) -> Result<PathBuf> {
         check_name(name)?;
-        Ok(self.path.with_file_name(format!("note-{name}")))
+        Ok(self.path.with_file_name(format!("{kind}-{name}")))
     }
 }
 

@@ -3,12 +3,15 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base::{Context, Result};
 
 use crate::artifact::Artifact;
-use crate::root::{Store, check_name};
+use crate::root::Store;
+
+/// What stands beside the tree.
+const SPARE: &str = "spare";
 
 impl Store {
     /// Copies `file` of the artifact's tree, unless a spare copy is there. It stands beside the tree, is none of its content and
@@ -17,7 +20,7 @@ impl Store {
     /// # Errors
     /// `file` is not a plain name; it cannot be read; the store cannot be written. Then there is no copy, and no part of one.
     pub fn keep_spare(&self, artifact: &Artifact, file: &str) -> Result<()> {
-        let spare = artifact.spare_path(file)?;
+        let spare = artifact.beside(SPARE, file)?;
         if spare.exists() {
             return Ok(());
         }
@@ -35,17 +38,12 @@ impl Artifact {
     /// Moves the spare copy of `file` to `to`, where it may be written to, and returns its length in bytes. None if there is none:
     /// another run may have taken it, or it is not as long as the original, as after a loss of power.
     pub fn take_spare(&self, file: &str, to: &Path) -> Option<u64> {
-        fs::rename(self.spare_path(file).ok()?, to).ok()?;
+        fs::rename(self.beside(SPARE, file).ok()?, to).ok()?;
         let length = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).ok();
         let found = length(to).filter(|found| length(&self.path.join(file)) == Some(*found));
         if found.is_none() {
             let _ = fs::remove_file(to);
         }
         found
-    }
-
-    fn spare_path(&self, file: &str) -> Result<PathBuf> {
-        check_name(file)?;
-        Ok(self.path.with_file_name(format!("spare-{file}")))
     }
 }
