@@ -3,13 +3,14 @@
 mod common;
 
 use std::fs::File;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
 use common::{
-    Allno, OtherUser, Project, Random, compiler_cache, copy_sources, path, referee, tiny, unpacked_kernel,
-    wait,
+    Allno, OtherUser, Project, Random, SmallDisk, compiler_cache, copy_sources, path, referee, tiny,
+    unpacked_kernel, wait,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -25,31 +26,40 @@ fn small() -> Project {
     project
 }
 
-/// A fresh store in `folder` that needs no network for `project`, whose lock then says which sources it uses: a machine whose
-/// package lists are old would look for others.
-fn store_with_sources(project: &Project, folder: &Path) -> PathBuf {
-    project.allno(&["build"]).run().ok();
-    let store = folder.join("store");
-    copy_sources(project, &store);
-    store
-}
-
-/// A fresh store for the tests that are not about compiling. It always lies in the same place, one test at a time, as the
-/// compiler cache finds a kernel's objects again only where the kernel's tree has the same path.
+/// A fresh store for tests that build in it. It always lies in the same place, one test at a time, as the compiler cache finds a
+/// kernel's objects again only where the kernel's tree has the same path.
 struct FreshStore {
+    /// Unmounted before its folder is removed.
+    disk: Option<SmallDisk>,
+    folder: PathBuf,
     path: PathBuf,
     _mine: File,
 }
 
 impl FreshStore {
-    /// With the sources that `project` needs.
-    fn of(project: &Project) -> FreshStore {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("building");
-        std::fs::create_dir_all(&folder).unwrap();
-        let mine = File::create(folder.join("lock")).unwrap();
+    /// In `folder`, with the sources that `project` needs and its lock names: a machine whose package lists are old would look for
+    /// others. The folder is gone when this is dropped.
+    fn of(project: &Project, folder: PathBuf) -> FreshStore {
+        let lock = tmp().join(format!("{}.lock", folder.file_name().unwrap().display()));
+        let mine = File::create(lock).unwrap();
         rustix::fs::flock(&mine, rustix::fs::FlockOperation::LockExclusive).unwrap();
-        remove(&folder.join("store"));
-        FreshStore { path: store_with_sources(project, &folder), _mine: mine }
+        if folder.exists() {
+            SmallDisk::unmount_left(&folder);
+            remove(&folder);
+        }
+        let disk = memory_as_disk(&folder);
+        if disk.is_none() {
+            std::fs::create_dir(&folder).unwrap();
+        }
+        project.allno(&["build"]).run().ok();
+        let path = folder.join("store");
+        copy_sources(project, &path);
+        FreshStore { disk, folder, path, _mine: mine }
+    }
+
+    /// Of the person who runs the tests, with the compiler cache of their usual store: for what is not about compiling.
+    fn usual(project: &Project) -> FreshStore {
+        FreshStore::of(project, tmp().join("building"))
     }
 
     fn allno(&self, project: &Project, arguments: &[&str]) -> Allno {
@@ -57,10 +67,28 @@ impl FreshStore {
     }
 }
 
+/// A disk in memory at `folder`, where the test may mount one and there is memory enough. A kernel's source is ninety thousand files;
+/// a disk that discards what is deleted takes longer over them than all the rest of a test.
+fn memory_as_disk(folder: &Path) -> Option<SmallDisk> {
+    const KIBIBYTES: u64 = 4 << 20;
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let available =
+        meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.strip_suffix("kB"))?;
+    let enough = available.trim().parse::<u64>().ok()? > 2 * KIBIBYTES;
+    (enough && rustix::process::geteuid().is_root())
+        .then(|| SmallDisk::new(folder.into(), &format!("{KIBIBYTES}k")))
+}
+
 impl Drop for FreshStore {
     fn drop(&mut self) {
-        remove(&self.path);
+        self.disk = None;
+        remove(&self.folder);
     }
+}
+
+/// Where a test may leave something for its next run.
+fn tmp() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
 fn remove(folder: &Path) {
@@ -70,31 +98,65 @@ fn remove(folder: &Path) {
     }
 }
 
-/// Two builds, in different folders, at different times, one with a compiler cache and one without, by different users where
-/// the test may change user, and the second killed with SIGKILL at many random moments, from its first second to where it compiles
-/// the kernel: the same bytes, a store that verifies, and no compiler is left running by any of the dead.
+/// A compiler cache lent to a store of another user, and taken back at the end: a later run of the test compiles from it.
+struct LentCache {
+    home: PathBuf,
+    there: PathBuf,
+}
+
+impl LentCache {
+    fn to(folder: &Path) -> LentCache {
+        let (home, there) = (tmp().join("compiler-cache"), folder.join("compiler-cache"));
+        std::fs::create_dir_all(&home).unwrap();
+        referee("cp", &["-r", home.to_str().unwrap(), there.to_str().unwrap()]);
+        LentCache { home, there }
+    }
+
+    fn take_back(self) {
+        remove(&self.home);
+        referee("cp", &["-r", self.there.to_str().unwrap(), self.home.to_str().unwrap()]);
+    }
+}
+
+/// A folder that another user may reach, with a much longer name than the usual store has. No other clone's tests use it.
+fn folder_of_the_other_user() -> PathBuf {
+    let mut hasher = std::hash::DefaultHasher::new();
+    tmp().hash(&mut hasher);
+    let name = format!(
+        "the-folder-of-another-user-of-allno-whose-store-has-a-much-longer-name-{:x}",
+        hasher.finish()
+    );
+    std::env::temp_dir().join(name)
+}
+
+/// Two builds, in different folders, at different times, by different users where the test may change user, each with a compiler
+/// cache of its own (that of the second is empty at first), and the second killed with SIGKILL at many random moments, from its first
+/// second to where it compiles the kernel: the same bytes, a store that verifies, and no compiler is left running by any of the
+/// dead. (`bench reproducible` is without a compiler cache.)
 #[test]
 fn two_builds_give_the_same_bytes_though_one_is_killed_many_times() {
     let project = tiny();
     let first = project.allno(&["build", "--json"]).run().ok().json();
-    let folder =
-        tempfile::Builder::new().prefix("a-much-longer-name-than-the-other-store-has").tempdir().unwrap();
-    let store = store_with_sources(&project, folder.path());
-    let other = OtherUser::of(folder.path(), project.path());
-    let build = || other.allno(&["build", "--json", "--offline"], &store).env("CCACHE_DISABLE", "1").start();
+    let fresh = FreshStore::of(&project, folder_of_the_other_user());
+    let (folder, store) = (&fresh.folder, &fresh.path);
+    let cache = LentCache::to(folder);
+    let other = OtherUser::of(folder, project.path());
+    let build =
+        || other.allno(&["build", "--json", "--offline"], store).env("CCACHE_DIR", &cache.there).start();
     let mut random = Random(u64::from(std::process::id()) * 2_654_435_761 + 1);
     println!("seed {}", random.0);
-    // The kernel's source takes the first ten seconds to unpack, a kernel's compilation the rest.
-    let early = (0..10).map(|_| 0..2_000);
-    let late = (0..3).map(|_| 9_000..14_000);
-    for (round, span) in early.chain(late).enumerate() {
-        let moment = Duration::from_millis(span.start + random.below(span.end - span.start));
+    for round in 0..13 {
         let mut child = build();
-        std::thread::sleep(moment);
+        // Unpacking the kernel's source takes longer than the first rounds last; the others let the kernel's build begin.
+        if round >= 10 {
+            let begun = || anybody_in(&store.join("workspaces"));
+            common::eventually_beside(&mut child, "the kernel is built", begun);
+        }
+        std::thread::sleep(Duration::from_millis(random.below(if round < 10 { 2_000 } else { 4_000 })));
         assert!(child.try_wait().unwrap().is_none(), "the build ended before kill {round}");
         kill(&child, Signal::KILL);
         child.wait().unwrap();
-        common::eventually("no process of the killed build is left", || !anybody_in(&store));
+        common::eventually("no process of the killed build is left", || !anybody_in(store));
     }
     let output = wait(build(), common::BUILD_LIMIT);
     let second = common::Run { output }.ok().json();
@@ -102,8 +164,9 @@ fn two_builds_give_the_same_bytes_though_one_is_killed_many_times() {
     for file in ["kernel", "vmlinux", "config", "initramfs"] {
         referee("cmp", &[first[file].as_str().unwrap(), second[file].as_str().unwrap()]);
     }
-    let verified = other.allno(&["gc", "--verify"], &store).run();
+    let verified = other.allno(&["gc", "--verify"], store).run();
     assert_eq!(verified.code(), 0, "{}{}", verified.stdout(), verified.stderr());
+    cache.take_back();
 }
 
 /// Why a compiler cache may go by kbuild's own lists (engine: build/ccache.sh): what a C file of a release includes has the assembler
@@ -139,7 +202,7 @@ fn no_header_of_a_release_reads_a_file_by_the_assembler() {
 #[test]
 fn an_interrupted_build_leaves_nothing_behind() {
     let project = tiny();
-    let store = FreshStore::of(&project);
+    let store = FreshStore::usual(&project);
     let mut child = store.allno(&project, &["build", "--offline"]).start();
     common::eventually_beside(&mut child, "the build runs a child", || anybody_in(&store.path));
     kill(&child, Signal::INT);
@@ -153,7 +216,7 @@ fn an_interrupted_build_leaves_nothing_behind() {
 #[test]
 fn two_builds_at_once_share_the_work() {
     let project = tiny();
-    let store = FreshStore::of(&project);
+    let store = FreshStore::usual(&project);
     // The kernel's tree lies elsewhere: unpacking it is not what is shared here.
     let own_tree = format!("[kernel]\npath = \"{}\"\n", unpacked_kernel().display());
     project.write("allno.toml", &common::TINY.replace("[kernel]\n", &own_tree));
@@ -220,10 +283,9 @@ fn kill(child: &Child, signal: Signal) {
     kill_process(id, signal).unwrap();
 }
 
-/// Whether any process works in `store`: its current folder or its command line lies there.
+/// Whether any process works in `store`, which may not be there yet: its current folder lies in it.
 fn anybody_in(store: &Path) -> bool {
-    let store = store.canonicalize().unwrap();
-    let Ok(processes) = std::fs::read_dir("/proc") else { return false };
+    let (Ok(store), Ok(processes)) = (store.canonicalize(), std::fs::read_dir("/proc")) else { return false };
     processes.flatten().map(|entry| entry.path()).any(|process| {
         let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
         let dead = stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']));

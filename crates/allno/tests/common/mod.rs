@@ -294,6 +294,12 @@ impl SmallDisk {
         SmallDisk(at)
     }
 
+    /// Unmounts what a killed test may have left mounted at `at`.
+    #[expect(clippy::disallowed_methods, reason = "it may fail")]
+    pub fn unmount_left(at: &Path) {
+        let _ = Command::new("umount").args(["--lazy", "--quiet"]).arg(at).stderr(Stdio::null()).status();
+    }
+
     /// Makes it that large.
     pub fn grow(&self, size: &str) {
         let size = format!("remount,size={size}");
