@@ -47,10 +47,7 @@ impl FreshStore {
             SmallDisk::unmount_left(&folder);
             remove(&folder);
         }
-        let disk = memory_as_disk(&folder);
-        if disk.is_none() {
-            std::fs::create_dir(&folder).unwrap();
-        }
+        let disk = SmallDisk::where_possible(&folder);
         project.allno(&["build"]).run().ok();
         let path = folder.join("store");
         copy_sources(project, &path);
@@ -65,18 +62,6 @@ impl FreshStore {
     fn allno(&self, project: &Project, arguments: &[&str]) -> Allno {
         project.allno(arguments).store(&self.path).env("CCACHE_DIR", compiler_cache())
     }
-}
-
-/// A disk in memory at `folder`, where the test may mount one and there is memory enough. A kernel's source is ninety thousand files;
-/// a disk that discards what is deleted takes longer over them than all the rest of a test.
-fn memory_as_disk(folder: &Path) -> Option<SmallDisk> {
-    const KIBIBYTES: u64 = 4 << 20;
-    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let available =
-        meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.strip_suffix("kB"))?;
-    let enough = available.trim().parse::<u64>().ok()? > 2 * KIBIBYTES;
-    (enough && rustix::process::geteuid().is_root())
-        .then(|| SmallDisk::new(folder.into(), &format!("{KIBIBYTES}k")))
 }
 
 impl Drop for FreshStore {

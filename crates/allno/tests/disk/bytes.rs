@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use crate::common::{Allno, Project, referee, usual_store};
+use crate::common::{Allno, Project, SmallDisk, referee, usual_store};
 use crate::{SPEC, image, made};
 
 /// Partition tables, both file systems and GRUB, each before its own tool; and nothing in it that must not be in an image.
@@ -54,7 +54,7 @@ fn cut(disk: &str, to: &Path, skip: u64, count: u64) {
 }
 
 /// Made again from nothing but the kernel, by an ordinary user in a user name space, with another time zone, locale and umask, in
-/// a store of their own: the same bytes, raw and as qcow2.
+/// a store of their own, on a file system that lists folders in another order: the same bytes, raw and as qcow2.
 #[test]
 fn an_ordinary_user_makes_the_same_bytes() {
     if !rustix::process::geteuid().is_root() {
@@ -68,47 +68,43 @@ fn an_ordinary_user_makes_the_same_bytes() {
     let first = Project::new(SPEC);
     let theirs = made(&first, &["--format", "qcow2"]);
     // Their store has the kernel, as this is not about it; by links, where it is on the same file system.
-    let home = tempfile::tempdir().unwrap();
-    referee("chmod", &["755", home.path().to_str().unwrap()]);
-    let store = home.path().join("store");
+    let folder = tempfile::tempdir().unwrap();
+    referee("chmod", &["755", folder.path().to_str().unwrap()]);
+    let home = folder.path().join("home");
+    let _disk = SmallDisk::where_possible(&home);
+    let store = home.join("store");
     std::fs::create_dir_all(store.join("artifacts")).unwrap();
     std::fs::create_dir_all(store.join("sources")).unwrap();
     let lock = std::fs::read_to_string(first.path().join("allno.lock")).unwrap();
     let kernel = theirs["kernel"].as_str().unwrap();
     let kernel = Path::new(kernel).parent().unwrap().parent().unwrap().to_path_buf();
     link(&kernel, &store.join("artifacts"));
-    for entry in std::fs::read_dir(usual_store().join("artifacts")).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_name().to_string_lossy().starts_with("linux-source-") {
-            link(&entry.path(), &store.join("artifacts"));
-        }
-    }
     for hash in lock.lines().filter_map(|line| line.strip_prefix("sha256 = \"")?.strip_suffix('"')) {
         let source = usual_store().join("sources").join(hash);
         if source.exists() {
             link(&source, &store.join("sources"));
         }
     }
-    let again = home.path().join("a project of theirs");
+    let again = home.join("a project of theirs");
     std::fs::create_dir(&again).unwrap();
     let keys = std::fs::read_to_string(crate::data_folder().join("id_ed25519.pub")).unwrap();
     let spec = format!("[accounts]\nauthorized_keys = [\"{}\"]\n{SPEC}", keys.trim());
     std::fs::write(again.join("allno.toml"), spec).unwrap();
     std::fs::write(again.join("allno.lock"), lock).unwrap();
-    let binary = home.path().join("allno");
+    let binary = home.join("allno");
     std::fs::copy(env!("CARGO_BIN_EXE_allno"), &binary).unwrap();
     let nobody = |path: &Path| referee("chown", &["65534:65534", path.to_str().unwrap()]);
-    for path in [home.path(), &store, &again, &store.join("artifacts"), &store.join("sources")] {
+    for path in [&home, &store, &again, &store.join("artifacts"), &store.join("sources")] {
         nobody(path);
     }
     nobody(&again.join("allno.lock"));
     // Whom newuidmap lets have other users is looked up in a mount name space of our own, so that this host stays as it is.
-    std::fs::write(home.path().join("ranges"), "nobody:200000:65536\n").unwrap();
+    std::fs::write(home.join("ranges"), "nobody:200000:65536\n").unwrap();
     let script = "mount --bind ranges /etc/subuid && mount --bind ranges /etc/subgid && cd 'a project of theirs' && umask 077 && \
                   exec setpriv --reuid=65534 --regid=65534 --clear-groups ../allno disk --json --format qcow2";
     let words = ["--mount", "--propagation", "private", "--", "sh", "-c", script];
-    let mut allno = Allno::of(Path::new("unshare"), home.path(), &words).store(&store);
-    allno = allno.env("HOME", home.path()).env("TZ", "Asia/Kathmandu").env("LC_ALL", "C.UTF-8");
+    let mut allno = Allno::of(Path::new("unshare"), &home, &words).store(&store);
+    allno = allno.env("HOME", &home).env("TZ", "Asia/Kathmandu").env("LC_ALL", "C.UTF-8");
     allno.command().process_group(0);
     let ours = allno.run().ok().json();
     assert_eq!(ours["digests"], theirs["digests"]);
