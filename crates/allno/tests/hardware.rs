@@ -120,30 +120,35 @@ fn check_bound(machine: &str, device: &Value) {
 }
 
 /// Every QEMU machine's description before the /sys of a guest on it, in both directions; and for each device that has a driver
-/// there, that driver.
+/// there, that driver. Two guests at a time.
 #[test]
 fn descriptions_and_drivers_are_those_of_the_guests() {
+    let machines = ["microvm", "microvm-acpi", "pc", "q35", "pc-e1000", "q35-e1000"];
+    std::thread::scope(|scope| {
+        for some in machines.chunks(3) {
+            scope.spawn(|| {
+                some.iter().for_each(|machine| description_and_drivers_are_those_of_the_guest(machine))
+            });
+        }
+    });
+}
+
+fn description_and_drivers_are_those_of_the_guest(machine: &str) {
     let here = tempfile::tempdir().unwrap();
-    for machine in ["microvm", "microvm-acpi", "pc", "q35", "pc-e1000", "q35-e1000"] {
-        let sysfs = guest(machine);
-        let seen = ask(here.path(), &["--sysfs", sysfs.path().to_str().unwrap()]);
-        let described = ask(here.path(), &[machine]);
-        let pairs = |answer: &Value| -> BTreeSet<(String, String)> {
-            let sure = devices(answer).iter().filter(|it| it["expected"] == false && it["optional"] == false);
-            // A disk is only there when QEMU is given one.
-            let kept = sure.filter(|it| !identity(it).starts_with("scsi:"));
-            kept.map(|it| (identity(it).to_string(), text(it, "found").to_string())).collect()
-        };
-        assert_eq!(
-            pairs(&seen),
-            pairs(&described),
-            "{machine}: left the guest, right machines/{machine}.toml"
-        );
-        assert_eq!(seen["discovery"]["pci"], described["discovery"]["pci"], "{machine}");
-        let bound = devices(&seen).iter().filter(|device| !device["bound"].is_null()).count();
-        assert!(bound >= 5, "{machine}: only {bound} devices have a driver");
-        devices(&seen).iter().for_each(|device| check_bound(machine, device));
-    }
+    let sysfs = guest(machine);
+    let seen = ask(here.path(), &["--sysfs", sysfs.path().to_str().unwrap()]);
+    let described = ask(here.path(), &[machine]);
+    let pairs = |answer: &Value| -> BTreeSet<(String, String)> {
+        let sure = devices(answer).iter().filter(|it| it["expected"] == false && it["optional"] == false);
+        // A disk is only there when QEMU is given one.
+        let kept = sure.filter(|it| !identity(it).starts_with("scsi:"));
+        kept.map(|it| (identity(it).to_string(), text(it, "found").to_string())).collect()
+    };
+    assert_eq!(pairs(&seen), pairs(&described), "{machine}: left the guest, right machines/{machine}.toml");
+    assert_eq!(seen["discovery"]["pci"], described["discovery"]["pci"], "{machine}");
+    let bound = devices(&seen).iter().filter(|device| !device["bound"].is_null()).count();
+    assert!(bound >= 5, "{machine}: only {bound} devices have a driver");
+    devices(&seen).iter().for_each(|device| check_bound(machine, device));
 }
 
 /// A copy of /sys that was made once: no guest is started, and what the tree's own sources say is enough.

@@ -2,7 +2,10 @@
 //! killed, a disk that is full.
 #![allow(clippy::disallowed_methods, reason = "the program under test is started here")]
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod debian;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,13 +1,11 @@
 //! Debian's own initrd, made by Debian's tools: an ordinary user unpacks it and packs it again, the same entries come out, and
 //! Debian's kernel boots what was packed.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{BUILD_LIMIT, OtherUser, referee, wait};
+use crate::common::{BUILD_LIMIT, OtherUser, referee, wait};
 
 /// What the initrd is made of.
 const PACKAGES: &str = "linux-image-cloud-amd64,initramfs-tools,zstd";

@@ -1,11 +1,11 @@
 //! `allno build` on a disk that fills up: an error a person can act on, a store that is whole, and a build that goes on once
 //! there is room. The disk is a small tmpfs.
 
-mod common;
-
 use std::path::Path;
 
-use common::{Project, Run, SmallDisk, TINY, compiler_cache, copy_sources, may_mount, tiny, unpacked_kernel};
+use crate::common::{
+    Project, Run, SmallDisk, TINY, compiler_cache, copy_sources, may_mount, tiny, unpacked_kernel,
+};
 
 /// A store on a tmpfs of its own, with the sources that the project in `project` was built from.
 struct SmallStore {
@@ -48,7 +48,7 @@ fn assert_whole(store: &SmallStore, project: &Project) {
 
 #[test]
 fn a_disk_that_fills_up_while_a_source_is_unpacked() {
-    if !may_mount("a_disk_that_fills_up_while_a_source_is_unpacked") {
+    if !may_mount("full_disk::a_disk_that_fills_up_while_a_source_is_unpacked") {
         return;
     }
     let project = tiny();
@@ -62,7 +62,7 @@ fn a_disk_that_fills_up_while_a_source_is_unpacked() {
 /// The kernel's tree lies elsewhere, so that it is the compilers that run out of room.
 #[test]
 fn a_disk_that_fills_up_while_programs_are_compiled() {
-    if !may_mount("a_disk_that_fills_up_while_programs_are_compiled") {
+    if !may_mount("full_disk::a_disk_that_fills_up_while_programs_are_compiled") {
         return;
     }
     tiny().allno(&["build"]).run().ok();

@@ -1,6 +1,9 @@
-//! Building: the same bytes each time, whole after any death, and refusals that help.
+//! Building: the same bytes each time, whole after any death and on any disk, and refusals that help.
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod full_disk;
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};
