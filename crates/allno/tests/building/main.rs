@@ -122,7 +122,7 @@ fn folder_of_the_other_user() -> PathBuf {
 /// second to where it compiles the kernel: the same bytes, a store that verifies, and no compiler is left running by any of the
 /// dead. (`bench reproducible` is without a compiler cache.)
 #[test]
-fn two_builds_give_the_same_bytes_though_one_is_killed_many_times() {
+fn a_build_killed_many_times_gives_the_same_bytes_as_one_undisturbed() {
     let project = tiny();
     let first = project.allno(&["build", "--json"]).run().ok().json();
     let fresh = FreshStore::of(&project, folder_of_the_other_user());
@@ -141,7 +141,11 @@ fn two_builds_give_the_same_bytes_though_one_is_killed_many_times() {
             common::eventually_beside(&mut child, "the kernel is built", begun);
         }
         std::thread::sleep(Duration::from_millis(random.below(if round < 10 { 2_000 } else { 4_000 })));
-        assert!(child.try_wait().unwrap().is_none(), "the build ended before kill {round}");
+        if child.try_wait().unwrap().is_some() {
+            // A host of many processors may be done before the last kills; an earlier end is that of a failed build.
+            assert!(round > 10, "the build ended before kill {round}");
+            break;
+        }
         kill(&child, Signal::KILL);
         child.wait().unwrap();
         common::eventually("no process of the killed build is left", || !anybody_in(store));
