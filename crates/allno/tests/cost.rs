@@ -61,18 +61,20 @@ fn workspace() -> PathBuf {
     own.next().expect("an object tree holds this test's kernel")
 }
 
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let files = entries.flat_map(|entry| match entry.file_type().unwrap().is_dir() {
+        true => files_below(&entry.path()),
+        false => vec![entry.path()],
+    });
+    files.collect()
+}
+
 /// Every file of it, with its time.
 fn times() -> Vec<(PathBuf, SystemTime)> {
-    fn below(folder: &Path, found: &mut Vec<(PathBuf, SystemTime)>) {
-        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            match entry.file_type().unwrap().is_dir() {
-                true => below(&entry.path(), found),
-                false => found.push((entry.path(), entry.metadata().unwrap().modified().unwrap())),
-            }
-        }
-    }
-    let mut found = Vec::new();
-    below(&workspace(), &mut found);
+    let time = |path: &PathBuf| std::fs::symlink_metadata(path).unwrap().modified().unwrap();
+    let mut found: Vec<_> =
+        files_below(&workspace()).into_iter().map(|path| (path.clone(), time(&path))).collect();
     found.sort();
     found
 }
@@ -93,12 +95,11 @@ fn remove_objects_of_releases() {
 }
 
 fn remove_objects(tree: &Path) {
-    for entry in std::fs::read_dir(tree).unwrap().map(Result::unwrap) {
-        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+    for path in files_below(tree) {
         // Programs of the build run on the host, as before.
-        if kind.is_dir() && !["scripts", "tools"].map(OsStr::new).contains(&entry.file_name().as_os_str()) {
-            remove_objects(&path);
-        } else if kind.is_file() && path.extension() == Some(OsStr::new("o")) {
+        let mut parts = path.strip_prefix(tree).unwrap().iter();
+        let of_the_host = parts.any(|part| ["scripts", "tools"].map(OsStr::new).contains(&part));
+        if !of_the_host && path.extension() == Some(OsStr::new("o")) {
             std::fs::remove_file(path).unwrap();
         }
     }
